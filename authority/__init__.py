@@ -1,0 +1,1 @@
+"""Sigstore-compatible authority for one machine or an air-gapped site."""

@@ -1,0 +1,1 @@
+"""The registry: accepts, keeps, shows, reviews and publishes plugins."""

@@ -1,0 +1,1 @@
+"""The runner: verifies, executes in containers, and keeps the audit trail."""

@@ -1,0 +1,1 @@
+"""Bandit and the checks that bandit does not make, in a confined process, as one report."""

@@ -1,0 +1,75 @@
+"""The `sealgate` command: a click group whose subcommands are imported only when they run."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import click
+
+from trust.errors import SealgateError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("sealgate.commands.init", "set up a local deployment: keys/, var/, accounts, layout"),
+    "up": ("sealgate.commands.up", "start authority, registry, scan worker and runner"),
+    "down": ("sealgate.commands.down", "stop what `sealgate up` started"),
+    "serve": ("sealgate.commands.serve", "run one service in the foreground"),
+    "token": ("sealgate.commands.token", "print an identity token of the embedded authority"),
+    "check": ("sealgate.commands.check", "check a wheel's structure and manifest"),
+    "scan": ("sealgate.commands.scan", "scan a wheel as the registry does"),
+    "submit": ("sealgate.commands.submit", "sign a wheel and submit it to the registry"),
+    "status": ("sealgate.commands.status", "show where a version stands and what it waits for"),
+    "review": ("sealgate.commands.review", "sign an approval or a rejection"),
+    "fetch": ("sealgate.commands.fetch", "download a version with its evidence into a folder"),
+    "verify": ("sealgate.commands.verify", "verify a folder offline: Admitted or the step"),
+    "layout": ("sealgate.commands.layout", "show, make and sign the in-toto layout"),
+    "run": ("sealgate.commands.run", "call a plugin's method through the runner"),
+    "audit": ("sealgate.commands.audit", "verify, show and export the audit log"),
+    "engine": ("sealgate.commands.engine", "make sure of a Docker engine"),
+    "image": ("sealgate.commands.image", "build and pin the runtime image"),
+}
+"""Subcommand name -> (module that defines `command`, one line of help)."""
+
+
+class LazyGroup(click.Group):
+    """A group that lists its subcommands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{COMMANDS[cmd_name][0]}.command is not a click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="SEALGATE_HOME",
+    default=Path(),
+    help="The deployment's folder, which holds keys/ and var/ (default: the current folder).",
+)
+@click.version_option(package_name="sealgate")
+@click.pass_context
+def cli(ctx: click.Context, home: Path) -> None:
+    """Sealgate: submit, review, verify and run plugins."""
+    ctx.obj = home
+
+
+def main() -> None:
+    """Run the command; print a refusal as a refusal, never as a stack trace."""
+    try:
+        cli(prog_name="sealgate")
+    except SealgateError as error:
+        click.echo(error.diagnostics(), err=True)
+        sys.exit(1)
