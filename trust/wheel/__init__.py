@@ -1,0 +1,19 @@
+"""The plugin's wheel: strict reading of an untrusted archive, from bytes, in memory.
+
+Nothing is ever extracted, imported or executed here. `inspect_wheel` returns every structural
+problem together; `read_wheel` raises them.
+"""
+
+from trust.wheel.model import Limits, Manifest, Member, Method, Plugin, WheelRejected
+from trust.wheel.reader import inspect_wheel, read_wheel
+
+__all__ = [
+    "Limits",
+    "Manifest",
+    "Member",
+    "Method",
+    "Plugin",
+    "WheelRejected",
+    "inspect_wheel",
+    "read_wheel",
+]
