@@ -1,0 +1,1 @@
+"""`make demo`: the whole story with real parts, then everything that must fail, visibly."""
