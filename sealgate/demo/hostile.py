@@ -34,7 +34,9 @@ def without_evidence(matches: Callable[[Mapping[str, Any]], bool]) -> Alteration
         answer = json.loads(body)
         entries = answer["evidence"] if isinstance(answer, dict) else answer
         kept = [entry for entry in entries if not matches(entry)]
-        return json.dumps({**answer, "evidence": kept} if isinstance(answer, dict) else kept).encode()
+        return json.dumps(
+            {**answer, "evidence": kept} if isinstance(answer, dict) else kept
+        ).encode()
 
     return alter
 
