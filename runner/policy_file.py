@@ -1,0 +1,207 @@
+"""Reading the runner's policy file: strict JSON, valid against `policy.schema.json`.
+
+A refusal lists every error, each with the JSON pointer (RFC 6901) of its place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier
+from packaging.version import InvalidVersion, Version
+
+from runner.policy import Caller, Grant, PluginRule, Policy, Revocation, Versions
+from runner.schemas import CompiledSchema
+from trust import strictjson
+from trust.errors import Problem, SealgateError, problem
+from trust.identity import Identity
+
+MAX_POLICY_BYTES = 16 << 20
+SCHEMA_PATH = Path(__file__).with_name("policy.schema.json")
+
+
+class PolicyInvalid(SealgateError):
+    """The policy file is not one that a runner may obey; `problems` has every reason."""
+
+
+@cache
+def _schema() -> CompiledSchema:
+    return CompiledSchema(strictjson.loads(SCHEMA_PATH.read_bytes()))
+
+
+def parse_policy(data: bytes) -> Policy:
+    """Read a policy.
+
+    Args:
+        data: the file's bytes.
+
+    Raises:
+        PolicyInvalid: with every problem that was found; `where` is a JSON pointer (RFC 6901).
+    """
+    try:
+        document = strictjson.loads(data, max_bytes=MAX_POLICY_BYTES)
+    except strictjson.InvalidJSON as error:
+        raise PolicyInvalid(error.problems) from error
+    problems = _schema().check(document, code="policy.schema", subject="the policy")
+    if problems:
+        raise PolicyInvalid(problems)
+    found = tuple(_contradictions(document))
+    if found:
+        raise PolicyInvalid(found)
+    return _build(document, hashlib.sha256(data).hexdigest())
+
+
+def load_policy(path: Path) -> Policy:
+    """Read the policy file at `path`.
+
+    Raises:
+        PolicyInvalid: it cannot be read or is not valid.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PolicyInvalid(
+            problem(
+                "policy.unreadable",
+                "the runner's policy cannot be read",
+                value=f"{path}: {error.strerror}",
+                expected="a readable policy file",
+                advice="run `sealgate init`, or correct the path",
+            )
+        ) from error
+    return parse_policy(data)
+
+
+def _contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what the schema cannot say; the places are JSON pointers."""
+    seen: dict[tuple[str, str], str] = {}
+
+    def once(kind: str, value: str, where: str) -> Iterator[Problem]:
+        if (kind, value) in seen:
+            yield problem(
+                "policy.duplicate",
+                f"the policy has the same {kind} twice",
+                value=value,
+                expected=f"each {kind} once (first at {seen[kind, value]})",
+                advice="remove one of the two",
+                where=where,
+            )
+        seen.setdefault((kind, value), where)
+
+    def specifiers(text: str, where: str) -> Iterator[Problem]:
+        try:
+            Versions.parse(text)
+        except InvalidSpecifier:
+            yield problem(
+                "policy.versions",
+                "the policy's version specifiers cannot be read",
+                value=text,
+                expected='PEP 440 specifiers such as ">=1.2,<2", or "*"',
+                advice="correct the specifiers",
+                where=where,
+            )
+
+    for i, rule in enumerate(document["plugins"]):
+        yield from once("plugin", rule["name"], f"/plugins/{i}/name")
+        yield from specifiers(rule["versions"], f"/plugins/{i}/versions")
+    for i, caller in enumerate(document["callers"]):
+        yield from once("caller", caller["name"], f"/callers/{i}/name")
+        yield from once("token", caller["token_sha256"], f"/callers/{i}/token_sha256")
+        if caller["token_sha256"] == hashlib.sha256(b"").hexdigest():
+            yield problem(
+                "policy.empty-token",
+                "the caller's token is the empty string",
+                value=caller["name"],
+                expected="the digest of a random token of 256 bits",
+                advice="make a new token for this caller",
+                where=f"/callers/{i}/token_sha256",
+            )
+        if "expires" in caller and _moment(caller["expires"]) is None:
+            yield problem(
+                "policy.expires",
+                "the caller's expiry is not a time",
+                value=caller["expires"],
+                expected="RFC 3339 in UTC, such as 2030-01-31T12:00:00Z",
+                advice="correct the time",
+                where=f"/callers/{i}/expires",
+            )
+        for j, grant in enumerate(caller["allow"]):
+            where = f"/callers/{i}/allow/{j}"
+            yield from specifiers(grant["versions"], f"{where}/versions")
+            if ("plugin", grant["plugin"]) not in seen:
+                yield problem(
+                    "policy.unknown-plugin",
+                    "a caller is allowed a plugin that the policy does not list",
+                    value=grant["plugin"],
+                    expected="a name under /plugins",
+                    advice="add the plugin with its publishers, or remove the grant",
+                    where=f"{where}/plugin",
+                )
+    for i, revocation in enumerate(document["revoked"]):
+        if "version" in revocation:
+            try:
+                Version(revocation["version"])
+            except InvalidVersion:
+                yield problem(
+                    "policy.version",
+                    "the revoked version is not a version",
+                    value=revocation["version"],
+                    expected="one PEP 440 version such as 1.2.0",
+                    advice="correct it; revoke several versions one by one",
+                    where=f"/revoked/{i}/version",
+                )
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _build(document: Mapping[str, Any], digest: str) -> Policy:
+    return Policy(
+        digest=digest,
+        image=document["image"],
+        runtime=document["sandbox"]["runtime"],
+        level=document["sandbox"].get("level", "container"),
+        registry=document["registry"].rstrip("/"),
+        admission_max_age_seconds=document["admission_max_age_seconds"],
+        callers=tuple(
+            Caller(
+                name=caller["name"],
+                token_sha256=caller["token_sha256"],
+                grants=tuple(
+                    Grant(g["plugin"], Versions.parse(g["versions"]), frozenset(g["methods"]))
+                    for g in caller["allow"]
+                ),
+                expires=_moment(caller["expires"]) if "expires" in caller else None,
+                may_read_audit=caller.get("audit", False),
+            )
+            for caller in document["callers"]
+        ),
+        plugins={
+            rule["name"]: PluginRule(
+                rule["name"],
+                tuple(Identity(**identity) for identity in rule["publishers"]),
+                Versions.parse(rule["versions"]),
+            )
+            for rule in document["plugins"]
+        },
+        revoked=tuple(
+            Revocation(
+                reason=item["reason"],
+                sha256=item.get("sha256"),
+                plugin=item.get("plugin"),
+                version=item.get("version"),
+                publisher=Identity(**item["publisher"]) if "publisher" in item else None,
+            )
+            for item in document["revoked"]
+        ),
+        record_arguments=document["audit"]["record_arguments"],
+    )
