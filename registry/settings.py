@@ -1,0 +1,246 @@
+"""The registry's settings: what the web application knows, and what only the worker knows.
+
+`Settings` holds no secret and names none. `WorkerSettings` adds the accounts that sign scans and
+publications, each with a password file of its own; the web process is never given one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from registry.errors import InvalidSettings
+from trust.errors import Problem, problem
+
+PREFIX = "SEALGATE_REGISTRY_"
+MIB = 1 << 20
+DEFAULT_MAX_UPLOAD = 20 * MIB
+MAX_BUNDLE = 256 * 1024
+"""The largest accepted Sigstore bundle, in bytes; real ones have 5 to 15 thousand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the web application needs.
+
+    Attributes:
+        database_url: any SQLAlchemy URL.
+        blob_dir: the folder of the blob store.
+        trusted_root: path of the Sigstore `TrustedRoot` (JSON).
+        layout: path of the signed in-toto layout.
+        layout_owners: path of the layout owners' keys.
+        trusted_issuers: OIDC issuers whose identities may submit.
+        base_url: the registry's own address as clients see it, without a trailing slash.
+        max_upload_bytes: the largest accepted wheel, in bytes.
+        reserved_names: normalised plugin names that nobody can claim.
+    """
+
+    database_url: str
+    blob_dir: Path
+    trusted_root: Path
+    layout: Path
+    layout_owners: Path
+    trusted_issuers: frozenset[str]
+    base_url: str
+    max_upload_bytes: int = DEFAULT_MAX_UPLOAD
+    reserved_names: frozenset[str] = frozenset({"sealgate"})
+
+    def __post_init__(self) -> None:
+        problems: list[Problem] = []
+        try:
+            make_url(self.database_url)
+        except ArgumentError:
+            problems.append(_bad("DATABASE_URL", "(not shown)", "an SQLAlchemy URL"))
+        for name, path in (
+            ("TRUSTED_ROOT", self.trusted_root),
+            ("LAYOUT", self.layout),
+            ("LAYOUT_OWNERS", self.layout_owners),
+        ):
+            if not path.is_file():
+                problems.append(_bad(name, path, "the path of a file that exists"))
+        if self.blob_dir.exists() and not self.blob_dir.is_dir():
+            problems.append(_bad("BLOB_DIR", self.blob_dir, "a folder"))
+        if not self.trusted_issuers:
+            problems.append(_bad("TRUSTED_ISSUERS", "", "at least one OIDC issuer URL"))
+        problems += [
+            _bad("TRUSTED_ISSUERS", issuer, "an absolute http(s) URL")
+            for issuer in sorted(self.trusted_issuers)
+            if not _is_url(issuer)
+        ]
+        if not _is_url(self.base_url) or self.base_url.endswith("/"):
+            problems.append(_bad("BASE_URL", self.base_url, "a http(s) URL without a final slash"))
+        if not 1024 <= self.max_upload_bytes <= 1024 * MIB:
+            problems.append(
+                _bad("MAX_UPLOAD_BYTES", self.max_upload_bytes, f"1024 to {1024 * MIB}")
+            )
+        if problems:
+            raise InvalidSettings(problems)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, str], prefix: str = PREFIX) -> Settings:
+        """Read settings from text, such as `os.environ`.
+
+        Lists (`TRUSTED_ISSUERS`, `RESERVED_NAMES`) are separated by blanks.
+
+        Raises:
+            InvalidSettings: names every missing or wrong setting together.
+        """
+        reader = _Reader(values, prefix)
+        found: dict[str, Any] = {
+            "database_url": reader.text("DATABASE_URL"),
+            "blob_dir": reader.path("BLOB_DIR"),
+            "trusted_root": reader.path("TRUSTED_ROOT"),
+            "layout": reader.path("LAYOUT"),
+            "layout_owners": reader.path("LAYOUT_OWNERS"),
+            "trusted_issuers": frozenset(reader.text("TRUSTED_ISSUERS").split()),
+            "base_url": reader.text("BASE_URL"),
+        }
+        if reader.has("MAX_UPLOAD_BYTES"):
+            found["max_upload_bytes"] = reader.number("MAX_UPLOAD_BYTES", int)
+        if reader.has("RESERVED_NAMES"):
+            found["reserved_names"] = frozenset(reader.text("RESERVED_NAMES").split())
+        reader.finish()
+        return cls(**found)
+
+
+@dataclass(frozen=True, slots=True)
+class SigningAccount:
+    """A workload's account: where its tokens come from and the file with its password."""
+
+    username: str
+    secret_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What the worker needs beyond `Settings`.
+
+    Attributes:
+        registry: the shared settings.
+        client_trust_config: path of the Sigstore `ClientTrustConfig` (JSON).
+        token_url: the OAuth 2 token endpoint of the accounts.
+        scanner: the account that signs scans; None: this worker does not scan.
+        publisher: the account that signs publications; None: this worker does not publish.
+        poll_seconds: pause between two looks at the queue, in seconds.
+        lease_seconds: after this time without a sign of life a claimed version is claimable
+            again, in seconds.
+        max_attempts: scans that may be begun and not ended before the version becomes
+            `scan_incomplete`.
+    """
+
+    registry: Settings
+    client_trust_config: Path
+    token_url: str
+    scanner: SigningAccount | None
+    publisher: SigningAccount | None
+    poll_seconds: float = 0.5
+    lease_seconds: float = 30.0
+    max_attempts: int = 3
+
+    def __post_init__(self) -> None:
+        problems: list[Problem] = []
+        if not self.client_trust_config.is_file():
+            problems.append(
+                _bad("CLIENT_TRUST_CONFIG", self.client_trust_config, "a file that exists")
+            )
+        if not _is_url(self.token_url):
+            problems.append(_bad("TOKEN_URL", self.token_url, "an absolute http(s) URL"))
+        if self.scanner is None and self.publisher is None:
+            problems.append(_bad("SCANNER_ACCOUNT", "", "a scanner's or a publisher's account"))
+        for role, account in (("SCANNER", self.scanner), ("PUBLISHER", self.publisher)):
+            if account is not None and not account.secret_file.is_file():
+                problems.append(
+                    _bad(f"{role}_SECRET_FILE", account.secret_file, "a file that exists")
+                )
+        if self.poll_seconds <= 0 or self.lease_seconds <= 0 or self.max_attempts < 1:
+            value = f"{self.poll_seconds}, {self.lease_seconds}, {self.max_attempts}"
+            problems.append(
+                _bad("POLL_SECONDS, LEASE_SECONDS, MAX_ATTEMPTS", value, "positive numbers")
+            )
+        if problems:
+            raise InvalidSettings(problems)
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, str], prefix: str = PREFIX) -> WorkerSettings:
+        """Read settings from text, such as `os.environ`.
+
+        Raises:
+            InvalidSettings: names every missing or wrong setting together.
+        """
+        reader = _Reader(values, prefix)
+        found: dict[str, Any] = {
+            "client_trust_config": reader.path("CLIENT_TRUST_CONFIG"),
+            "token_url": reader.text("TOKEN_URL"),
+            "scanner": reader.account("SCANNER"),
+            "publisher": reader.account("PUBLISHER"),
+        }
+        for name in ("POLL_SECONDS", "LEASE_SECONDS"):
+            if reader.has(name):
+                found[name.lower()] = reader.number(name, float)
+        if reader.has("MAX_ATTEMPTS"):
+            found["max_attempts"] = reader.number("MAX_ATTEMPTS", int)
+        reader.finish()
+        return cls(registry=Settings.from_mapping(values, prefix), **found)
+
+
+class _Reader:
+    """Reads values and collects every problem before it raises."""
+
+    def __init__(self, values: Mapping[str, str], prefix: str) -> None:
+        self._values = values
+        self._prefix = prefix
+        self._problems: list[Problem] = []
+
+    def has(self, name: str) -> bool:
+        return bool(self._values.get(self._prefix + name))
+
+    def text(self, name: str) -> str:
+        value = self._values.get(self._prefix + name, "")
+        if not value:
+            self._problems.append(_bad(name, "", "a value", self._prefix))
+        return value
+
+    def path(self, name: str) -> Path:
+        return Path(self.text(name))
+
+    def number(self, name: str, kind: Callable[[str], float]) -> float:
+        value = self.text(name)
+        try:
+            return kind(value)
+        except ValueError:
+            self._problems.append(_bad(name, value, "a number", self._prefix))
+            return 0
+
+    def account(self, role: str) -> SigningAccount | None:
+        if not self.has(f"{role}_ACCOUNT") and not self.has(f"{role}_SECRET_FILE"):
+            return None
+        return SigningAccount(self.text(f"{role}_ACCOUNT"), self.path(f"{role}_SECRET_FILE"))
+
+    def finish(self) -> None:
+        if self._problems:
+            raise InvalidSettings(self._problems)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _bad(name: str, value: object, expected: str, prefix: str = PREFIX) -> Problem:
+    return problem(
+        "registry.setting",
+        "a setting of the registry is missing or wrong",
+        value=str(value),
+        expected=expected,
+        advice=f"set {prefix}{name}, or run `sealgate init`, and start again",
+        where=prefix + name,
+    )
