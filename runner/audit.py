@@ -1,0 +1,287 @@
+"""The audit trail, fail-closed: a record is on disk before what it allows happens.
+
+Group commit: one writer thread takes what many calls have queued, appends it in one transaction
+with one fsync, and wakes each caller; nobody is told "durable" before their own record is.
+
+Anything in the way of that - a full disk, a locked, removed or replaced database, a writer that
+does not answer in time - is `AuditUnavailable`, and the caller must not go on. Records that are
+owed (the outcome of a call whose outcome could not be written) are appended before any other as
+soon as the log works again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from runner.copies import Copier, Copy
+from runner.receipts import make_receipt
+from trust import strictjson
+from trust.errors import SealgateError, problem
+from trust.log import MAX_ENTRY_BYTES, LogUnavailable, MerkleLog, NoteSigner
+
+APPEND_SECONDS = 10.0
+"""How long a call waits for its record."""
+MAX_BATCH = 512
+MAX_OWED = 10_000
+RETRY_SECONDS = 1.0
+
+_logger = logging.getLogger(__name__)
+
+Record = Mapping[str, Any]
+
+
+class AuditUnavailable(SealgateError):
+    """The record is not known to be durable: what it was to allow must not happen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A durable record: its index in the log and its exact bytes."""
+
+    index: int
+    entry: bytes
+
+
+@dataclass(slots=True)
+class _Waiting:
+    entry: bytes
+    if_late: Callable[[int], Record] | None
+    done: threading.Event = field(default_factory=threading.Event)
+    recorded: Recorded | None = None
+    error: Exception | None = None
+    given_up: bool = False
+
+
+def _unavailable(what: str, value: object) -> AuditUnavailable:
+    return AuditUnavailable(
+        problem(
+            "audit.unavailable",
+            f"the audit log cannot take the record: {what}",
+            value=value,
+            expected="a record that is durable",
+            advice="try again later; the operator should look at the audit log's disk",
+        )
+    )
+
+
+def encode(record: Record) -> bytes:
+    """Return the record's bytes; problems that do not fit are cut, the rest always fits."""
+    entry = strictjson.dumps(record)
+    if len(entry) > MAX_ENTRY_BYTES:
+        entry = strictjson.dumps({**record, "problems": list(record["problems"])[:5]})
+    return entry
+
+
+class Audit:
+    """The one writer of this process to the audit log; its methods may be called by any thread."""
+
+    def __init__(
+        self,
+        path: Path,
+        signer: NoteSigner,
+        copies: Sequence[Copy] = (),
+        *,
+        append_seconds: float = APPEND_SECONDS,
+    ) -> None:
+        """Open the log and start the writer.
+
+        Args:
+            path: the log's database.
+            signer: signs the checkpoints.
+            copies: further places for each record.
+            append_seconds: how long `append` waits.
+
+        Raises:
+            LogError: the log cannot be opened, or is damaged.
+        """
+        self.path = path
+        self._append_seconds = append_seconds
+        self._log = MerkleLog(path, signer)
+        self.reader = MerkleLog(path, signer)
+        self._files = _Files(path)
+        self._queue: queue.Queue[_Waiting | None] = queue.Queue()
+        self._owed: list[bytes] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._copier = Copier(copies)
+        self._writer = threading.Thread(target=self._run, name="audit-writer", daemon=True)
+        self._writer.start()
+
+    def append(self, record: Record, *, if_late: Callable[[int], Record] | None = None) -> Recorded:
+        """Append a record and return once it is on disk.
+
+        Args:
+            record: valid against `audit.schema.json`.
+            if_late: makes the record that is owed if this one becomes durable after its caller
+                gave up waiting; it is given the late record's index.
+
+        Raises:
+            AuditUnavailable: it is not, or not in time.
+        """
+        waiting = _Waiting(encode(record), if_late)
+        with self._lock:
+            if self._closed:
+                raise _unavailable("it is closed", self.path)
+            self._queue.put(waiting)
+        if not waiting.done.wait(self._append_seconds):
+            with self._lock:
+                if not waiting.done.is_set():
+                    waiting.given_up = True
+                    raise _unavailable("it does not answer in time", f"{self._append_seconds} s")
+        if waiting.recorded is None:
+            error = waiting.error
+            raise _unavailable("it failed", error) from error
+        return waiting.recorded
+
+    def owe(self, record: Record) -> None:
+        """Have a record appended as soon as the log works, before any other; never waits."""
+        with self._lock:
+            if len(self._owed) < MAX_OWED:
+                self._owed.append(encode(record))
+            else:
+                _logger.error("too many audit records are owed; one is dropped")
+
+    @property
+    def owed(self) -> int:
+        """How many records wait for the log to work again."""
+        with self._lock:
+            return len(self._owed)
+
+    @property
+    def lost_copies(self) -> int:
+        """How many lines could not be copied to stdout or `entrypoint.log`."""
+        return self._copier.lost
+
+    def receipt(self, recorded: Recorded) -> dict[str, Any]:
+        """Return the receipt of a durable record, against the log's present checkpoint.
+
+        Raises:
+            AuditUnavailable: the log cannot be read.
+        """
+        try:
+            return make_receipt(self.reader.receipt(recorded.index), recorded.entry)
+        except SealgateError as error:
+            raise _unavailable("no receipt can be made", error) from error
+
+    def check(self) -> None:
+        """Check, for a readiness probe, that the log is there and has room for a record.
+
+        Raises:
+            AuditUnavailable: it is not.
+        """
+        try:
+            self._files.check()
+            stat = os.statvfs(self.path.parent)
+            size = self.reader.size
+        except (OSError, SealgateError) as error:
+            raise _unavailable("it cannot be read", error) from error
+        if stat.f_bavail * stat.f_frsize < 4 * MAX_ENTRY_BYTES:
+            raise _unavailable("its disk is full", f"{stat.f_bavail * stat.f_frsize} bytes left")
+        if self.owed:
+            raise _unavailable("records are owed", f"{self.owed} after {size}")
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Append what is queued, end the threads, and close the log."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)
+        self._writer.join(timeout)
+        self._copier.close()
+        self._log.close()
+        self.reader.close()
+
+    def _take(self) -> tuple[list[_Waiting], bool]:
+        try:
+            first = self._queue.get(timeout=RETRY_SECONDS if self.owed else None)
+        except queue.Empty:
+            return [], False
+        batch: list[_Waiting] = []
+        while first is not None:
+            batch.append(first)
+            if len(batch) == MAX_BATCH:
+                return batch, False
+            try:
+                first = self._queue.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            batch, ended = self._take()
+            with self._lock:
+                batch = [waiting for waiting in batch if not waiting.given_up]
+                owed = list(self._owed)
+            if not batch and not owed:
+                continue
+            try:
+                entries = owed + [waiting.entry for waiting in batch]
+                self._files.check()
+                start = self._log.append_many(entries).start
+                self._files.check()
+            except Exception as error:  # noqa: BLE001 - whatever it is, nothing is durable
+                _logger.error("the audit log failed: %s", error)
+                self._answer(batch, None, error)
+                if not batch:
+                    time.sleep(RETRY_SECONDS)
+                continue
+            with self._lock:
+                del self._owed[: len(owed)]
+            self._answer(batch, start + len(owed), None)
+            self._copier.put(entries)
+
+    def _answer(self, batch: list[_Waiting], start: int | None, error: Exception | None) -> None:
+        for offset, waiting in enumerate(batch):
+            with self._lock:
+                if start is not None:
+                    waiting.recorded = Recorded(start + offset, waiting.entry)
+                waiting.error = error
+                waiting.done.set()
+                late = waiting.given_up and start is not None
+            if late and start is not None and waiting.if_late is not None:
+                self.owe(waiting.if_late(start + offset))
+
+
+class _Files:
+    """The identity of the log's files: SQLite goes on writing to a file that was removed."""
+
+    def __init__(self, path: Path) -> None:
+        self._paths = (path, path.with_name(path.name + "-wal"))
+        self._known: dict[Path, tuple[int, int]] = {}
+        self.check()
+
+    def check(self) -> None:
+        """Raise LogUnavailable if a file is no longer the one that was opened."""
+        for path in self._paths:
+            try:
+                stat = path.stat()
+            except OSError as error:
+                if path in self._known or path == self._paths[0]:
+                    raise self._gone(path, error) from error
+                continue
+            found = (stat.st_dev, stat.st_ino)
+            if self._known.setdefault(path, found) != found:
+                raise self._gone(path, "another file stands in its place")
+
+    def _gone(self, path: Path, error: object) -> LogUnavailable:
+        return LogUnavailable(
+            problem(
+                "audit.removed",
+                "the audit log's file was removed or replaced while the runner was running",
+                value=f"{path}: {error}",
+                expected="the file that was opened at the start",
+                advice="stop the runner, put the file back, run `sealgate audit verify`, then "
+                "start it again",
+            )
+        )

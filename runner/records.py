@@ -1,0 +1,222 @@
+"""Audit records: what stands in the log about each call. Valid against `audit.schema.json`.
+
+A record is canonical JSON, so that its bytes (and its leaf hash) follow from its content. It has
+digests of the arguments, never their values unless the policy says so; and no tokens, ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from runner.clock import iso
+from runner.schemas import CompiledSchema
+from trust import strictjson
+from trust.errors import Problem, shown
+from trust.identity import Identity
+
+SCHEMA_PATH = Path(__file__).with_name("audit.schema.json")
+MAX_RECORDED_ARGUMENTS = 16 << 10
+"""Bytes of arguments that a record holds where the policy asks for them; larger: only a digest."""
+MAX_PROBLEMS = 40
+
+
+def digest_of(value: Any) -> str:
+    """Return the SHA-256 of a JSON value in canonical form, in hexadecimal."""
+    return hashlib.sha256(strictjson.dumps(value)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What is the same in every record of one runner process."""
+
+    layout_sha256: str
+    policy_sha256: str
+    trust_epoch: str
+    image: str
+    runner_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    hostname: str = field(default_factory=lambda: socket.gethostname()[:255])
+    pid: int = field(default_factory=os.getpid)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What is known of one call so far; grows along its road."""
+
+    request_id: str
+    caller: str | None = None
+    plugin: str | None = None
+    version: str | None = None
+    method: str | None = None
+    wheel_sha256: str | None = None
+    arguments_sha256: str | None = None
+    arguments: Any = None
+    arguments_recorded: bool = False
+    sandbox: Mapping[str, Any] | None = None
+    evidence: tuple[str, ...] = ()
+    author: Identity | None = None
+    reviewers: tuple[Identity, ...] = ()
+
+    def knowing(self, **parts: Any) -> Call:
+        """Return the call with more known about it."""
+        return replace(self, **parts)
+
+    def with_arguments(self, arguments: Any, *, recorded: bool) -> Call:
+        """Return the call with its arguments' digest and, if `recorded` and small, values."""
+        data = strictjson.dumps(arguments)
+        keep = recorded and len(data) <= MAX_RECORDED_ARGUMENTS
+        return replace(
+            self,
+            arguments_sha256=hashlib.sha256(data).hexdigest(),
+            arguments=arguments if keep else None,
+            arguments_recorded=keep,
+        )
+
+
+def _cut(text: str | None) -> str | None:
+    return None if text is None else shown(text)
+
+
+def _problems(problems: Iterable[Problem], *, values: bool) -> list[dict[str, str]]:
+    return [
+        {"code": p.code, "what": p.what, "value": p.value if values else "", "where": p.where}
+        for p in list(problems)[:MAX_PROBLEMS]
+    ]
+
+
+def _base(origin: Origin, call: Call, kind: str, now: datetime) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "schema_version": 1,
+        "type": kind,
+        "time": iso(now),
+        "hostname": origin.hostname,
+        "pid": origin.pid,
+        "runner_id": origin.runner_id,
+        "request_id": call.request_id,
+        "caller": call.caller,
+        "plugin": _cut(call.plugin),
+        "version": _cut(call.version),
+        "wheel_sha256": call.wheel_sha256,
+        "method": _cut(call.method),
+        "arguments_sha256": call.arguments_sha256,
+        "layout_sha256": origin.layout_sha256,
+        "policy_sha256": origin.policy_sha256,
+        "trust_epoch": origin.trust_epoch,
+        "image": origin.image,
+        "sandbox": dict(call.sandbox) if call.sandbox is not None else None,
+        "decision": None,
+        "status": None,
+        "problems": [],
+        "evidence": list(call.evidence),
+        "author": call.author.as_dict() if call.author else None,
+        "reviewers": [identity.as_dict() for identity in call.reviewers],
+        "usage": None,
+        "result_sha256": None,
+        "decision_index": None,
+    }
+    if call.arguments_recorded:
+        record["arguments"] = call.arguments
+    return record
+
+
+def admitted(origin: Origin, call: Call, now: datetime) -> dict[str, Any]:
+    """Return the record that must be durable before the call is executed."""
+    return _base(origin, call, "decision", now) | {"decision": "admitted"}
+
+
+def refused(
+    origin: Origin, call: Call, now: datetime, status: str, problems: Sequence[Problem]
+) -> dict[str, Any]:
+    """Return the one record of a call that is not executed.
+
+    Problems with the arguments are recorded without the offending values, unless the policy
+    has arguments recorded.
+    """
+    values = status != "invalid_arguments" or call.arguments_recorded
+    return _base(origin, call, "decision", now) | {
+        "decision": "refused",
+        "status": status,
+        "problems": _problems(problems, values=values),
+    }
+
+
+def outcome(
+    origin: Origin,
+    call: Call,
+    now: datetime,
+    status: str,
+    *,
+    decision_index: int,
+    problems: Sequence[Problem] = (),
+    usage: Mapping[str, Any] | None = None,
+    result_sha256: str | None = None,
+) -> dict[str, Any]:
+    """Return how an admitted call ended, with the digest of the result and not the result."""
+    return _base(origin, call, "outcome", now) | {
+        "status": status,
+        "problems": _problems(problems, values=call.arguments_recorded),
+        "usage": dict(usage) if usage is not None else None,
+        "result_sha256": result_sha256,
+        "decision_index": decision_index,
+    }
+
+
+def interrupted(
+    origin: Origin, decision: Mapping[str, Any], decision_index: int, now: datetime
+) -> dict[str, Any]:
+    """Return the outcome of a call whose runner died before it could record one.
+
+    Args:
+        origin: of the runner that found it.
+        decision: the admitted record of the dead runner.
+        decision_index: its index in the log.
+        now: when it was found.
+    """
+    record = {name: value for name, value in decision.items() if name != "arguments"}
+    return record | {
+        "type": "outcome",
+        "time": iso(now),
+        "hostname": origin.hostname,
+        "pid": origin.pid,
+        "runner_id": origin.runner_id,
+        "decision": None,
+        "status": "interrupted",
+        "decision_index": decision_index,
+        "problems": [
+            {
+                "code": "call.interrupted",
+                "what": "the runner ended before it recorded the call's outcome",
+                "value": f"runner {decision.get('runner_id')} pid {decision.get('pid')}",
+                "where": "",
+            }
+        ],
+    }
+
+
+def unauthenticated(
+    origin: Origin, request_id: str, now: datetime, problems: Sequence[Problem], attempts: int
+) -> dict[str, Any]:
+    """Return the record of `attempts` requests without a valid token; shows the last one."""
+    return _base(origin, Call(request_id), "unauthenticated", now) | {
+        "status": "refused",
+        "problems": _problems(problems, values=False),
+        "attempts": attempts,
+    }
+
+
+@cache
+def _schema() -> CompiledSchema:
+    return CompiledSchema(strictjson.loads(SCHEMA_PATH.read_bytes()))
+
+
+def check(record: Any) -> tuple[Problem, ...]:
+    """Return what breaks `audit.schema.json` in a record, or ()."""
+    return _schema().check(record, code="audit.schema", subject="the record")
