@@ -16,7 +16,7 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from registry.errors import OutOfSpace, RegistryError, Unavailable
@@ -84,6 +84,8 @@ class Database:
         with Session(self.engine, autoflush=False, expire_on_commit=False) as session:
             try:
                 yield session
+            except DBAPIError as error:
+                raise translated(error) from error
             finally:
                 session.rollback()
 
@@ -94,12 +96,16 @@ class Database:
         Raises:
             OutOfSpace: the disk is full.
             Unavailable: the database is locked for too long, or gone.
+            IntegrityError: a row contradicts another that was committed meanwhile.
         """
         with Session(self._writer, expire_on_commit=False) as session:
             try:
                 session.connection()
                 yield session
                 session.commit()
+            except IntegrityError:
+                session.rollback()
+                raise
             except DBAPIError as error:
                 session.rollback()
                 raise translated(error) from error

@@ -1,0 +1,240 @@
+"""The one intake: a wheel and its author's bundle become a version, or are refused as a whole.
+
+Every front (API, web form, others) comes through `submit`. The rules, in order:
+ 1. bounds of size;
+ 2. the wheel is read strictly; every structural problem is reported together;
+ 3. the bundle verifies, states the publication of exactly this file, and its signer's issuer is
+    trusted;
+ 4. the name is free and like no other, or belongs to this signer;
+ 5. the name and version are free, or already mean these very bytes.
+Then blobs and rows are stored in one transaction. A refusal at any rule stores nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from registry import evidence, manifests
+from registry.clock import to_text
+from registry.errors import Conflict, Forbidden, TooLarge, Unprocessable
+from registry.models import Plugin as PluginRow
+from registry.models import TimelineRow, Version
+from registry.names import confusable
+from registry.services import Services
+from registry.states import Event, State
+from trust import wheel
+from trust.errors import problem
+from trust.evidence.bundles import VerifiedStatement
+from trust.identity import Identity
+from trust.outcomes import Passed
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A submission that stands.
+
+    Attributes:
+        name: the plugin's normalised name.
+        version: the canonical version.
+        created: False where the identical submission was there before.
+    """
+
+    name: str
+    version: str
+    created: bool
+
+
+def submit(services: Services, filename: str, data: bytes, bundle: bytes) -> Accepted:
+    """Take a submission.
+
+    Args:
+        services: the registry's parts.
+        filename: the wheel's file name.
+        data: the wheel's bytes.
+        bundle: the author's Sigstore bundle (JSON).
+
+    Raises:
+        TooLarge: the wheel or the bundle exceeds its bound.
+        Unprocessable: the wheel is refused, or the bundle is not about it.
+        EvidenceRefused: the bundle does not verify.
+        Forbidden: the signer's issuer is not trusted, or the name belongs to somebody else.
+        Conflict: the version exists with other bytes.
+        OutOfSpace: the disk is full.
+        Unavailable: the stores do not answer.
+    """
+    plugin = _read(services, filename, data)
+    verified = evidence.verify(
+        services.trust.verifier(), bundle, step="submit", filename=filename, sha256=plugin.sha256
+    )
+    _check_issuer(services, verified.identity)
+    with services.database.read() as session:
+        existing = _check_against_stored(services, session, plugin, verified.identity)
+    if existing is not None:
+        return Accepted(plugin.name, plugin.version, created=False)
+    try:
+        return _store(services, plugin, data, bundle, verified)
+    except IntegrityError:
+        # Another process was faster, on a database whose writers do not wait for each other.
+        with services.database.read() as session:
+            existing = _check_against_stored(services, session, plugin, verified.identity)
+        if existing is None:
+            raise
+        return Accepted(plugin.name, plugin.version, created=False)
+
+
+def _read(services: Services, filename: str, data: bytes) -> wheel.Plugin:
+    limit = services.settings.max_upload_bytes
+    if len(data) > limit:
+        raise TooLarge(
+            problem(
+                "registry.wheel-too-large",
+                "the wheel is too large",
+                value=f"{len(data)} bytes",
+                expected=f"at most {limit} bytes",
+                advice="leave out what the plugin does not need",
+                where=filename,
+            )
+        )
+    outcome = wheel.inspect_wheel(data, filename)
+    if not isinstance(outcome, Passed):
+        raise Unprocessable(outcome.problems)
+    return outcome.value
+
+
+def _check_issuer(services: Services, signer: Identity) -> None:
+    trusted = services.settings.trusted_issuers
+    if signer.issuer not in trusted:
+        raise Forbidden(
+            problem(
+                "registry.issuer-not-trusted",
+                "the signer's identity comes from an issuer that this registry does not trust",
+                value=signer,
+                expected="an identity of " + ", ".join(sorted(trusted)),
+                advice="sign with an account of a trusted issuer",
+                where="bundle",
+            )
+        )
+
+
+def _check_against_stored(
+    services: Services, session: Session, plugin: wheel.Plugin, signer: Identity
+) -> Version | None:
+    """Return the identical version if it is there, None if there is room for a new one."""
+    _check_name(services, session, plugin.name, signer)
+    existing = session.scalar(
+        select(Version)
+        .join(Version.plugin)
+        .where(PluginRow.name == plugin.name, Version.number == plugin.version)
+    )
+    if existing is None or (existing.sha256, existing.filename) == (plugin.sha256, plugin.filename):
+        return existing
+    raise Conflict(
+        problem(
+            "registry.version-exists",
+            f"{plugin.name} {plugin.version} exists ({existing.state}) and is another file",
+            value=f"{plugin.filename} sha256:{plugin.sha256}",
+            expected=f"{existing.filename} sha256:{existing.sha256}",
+            advice="a version number never means another file: submit under a new number",
+        )
+    )
+
+
+def _check_name(services: Services, session: Session, name: str, signer: Identity) -> None:
+    shape = confusable(name)
+    if shape in {confusable(reserved) for reserved in services.settings.reserved_names}:
+        raise Forbidden(
+            problem(
+                "registry.name-reserved",
+                "this plugin name is reserved",
+                value=name,
+                expected="a name that is not reserved",
+                advice="choose another name",
+            )
+        )
+    holder = session.scalar(select(PluginRow).where(PluginRow.confusable == shape))
+    if holder is None:
+        return
+    if holder.name != name:
+        raise Conflict(
+            problem(
+                "registry.name-confusable",
+                "this plugin name looks like one that exists",
+                value=name,
+                expected=f"a name that cannot be taken for {holder.name} (owner: {holder.owner})",
+                advice="choose another name",
+            )
+        )
+    if holder.owner != signer:
+        raise Forbidden(
+            problem(
+                "registry.name-taken",
+                f"the name {name} belongs to somebody else",
+                value=signer,
+                expected=str(holder.owner),
+                advice="choose another name, or let its owner submit",
+            )
+        )
+
+
+def _store(
+    services: Services,
+    plugin: wheel.Plugin,
+    data: bytes,
+    bundle: bytes,
+    verified: VerifiedStatement,
+) -> Accepted:
+    now = services.clock()
+    signer = verified.identity
+    with services.recording() as (session, batch):
+        if _check_against_stored(services, session, plugin, signer) is not None:
+            return Accepted(plugin.name, plugin.version, created=False)
+        owner = session.scalar(select(PluginRow).where(PluginRow.name == plugin.name))
+        if owner is None:
+            owner = PluginRow(
+                name=plugin.name,
+                confusable=confusable(plugin.name),
+                owner_issuer=signer.issuer,
+                owner_subject=signer.subject,
+                claimed_at=now,
+            )
+            session.add(owner)
+            session.flush()
+        version = Version(
+            plugin_id=owner.id,
+            number=plugin.version,
+            filename=plugin.filename,
+            sha256=plugin.sha256,
+            size=plugin.size,
+            package=plugin.package,
+            summary=plugin.summary,
+            manifest=manifests.to_row(plugin.manifest),
+            author_issuer=signer.issuer,
+            author_subject=signer.subject,
+            state=State.RECEIVED,
+            submitted_at=now,
+        )
+        session.add(version)
+        session.flush()
+        session.add(evidence.row(verified, "submit", version.id, now))
+        session.add(
+            TimelineRow(
+                version_id=version.id,
+                at=now,
+                event=Event.SUBMITTED,
+                from_state=None,
+                to_state=State.RECEIVED,
+                actor_issuer=signer.issuer,
+                actor_subject=signer.subject,
+                detail=f"{signer.subject} submitted {plugin.filename}, signed "
+                f"{to_text(verified.signed_at)}",
+                problems=[],
+            )
+        )
+        session.flush()
+        batch.put(data)
+        batch.put(bundle)
+    return Accepted(plugin.name, plugin.version, created=True)
