@@ -292,8 +292,12 @@ class BundleVerifier:
         identity = _read_identity(bundle.signing_certificate)
         payload_type, payload = self._verifier.verify_dsse(bundle, _policy(identity))
         if payload_type != PAYLOAD_TYPE:
-            _refuse("bundle.payload-type", "the payload type is not accepted", payload_type,
-                    PAYLOAD_TYPE)
+            _refuse(
+                "bundle.payload-type",
+                "the payload type is not accepted",
+                payload_type,
+                PAYLOAD_TYPE,
+            )
         statement, subject = _statement(payload)
         return VerifiedStatement(
             identity,
@@ -312,8 +316,12 @@ class BundleVerifier:
         expected = "the value that the signed members give"
         checkpoint_size = proof["checkpoint"]["envelope"].split("\n")[1]
         if proof["treeSize"] != checkpoint_size:
-            _refuse("bundle.format", "tree size and checkpoint disagree", proof["treeSize"],
-                    checkpoint_size)
+            _refuse(
+                "bundle.format",
+                "tree size and checkpoint disagree",
+                proof["treeSize"],
+                checkpoint_size,
+            )
         if entry["logId"]["keyId"] not in self._log_ids:
             _refuse("bundle.format", "the log is not in the trusted root", entry["logId"], expected)
         time = int(entry.get("integratedTime", "0"))
@@ -321,8 +329,12 @@ class BundleVerifier:
         if promised != (time != 0):
             _refuse("bundle.format", "the log's time is not signed", time, "both or neither")
         if not promised and entry["logIndex"] != proof["logIndex"]:
-            _refuse("bundle.format", "the two log indices disagree", entry["logIndex"],
-                    proof["logIndex"])
+            _refuse(
+                "bundle.format",
+                "the two log indices disagree",
+                entry["logIndex"],
+                proof["logIndex"],
+            )
         signatures = document["dsseEnvelope"]["signatures"]
         if any(signature.get("keyid") for signature in signatures):
             _refuse("bundle.format", "the envelope names a key", signatures[0]["keyid"], "none")

@@ -23,7 +23,11 @@ from in_toto.exceptions import SignatureVerificationError
 from in_toto.models.link import Link
 from in_toto.models.metadata import Metadata
 from securesystemslib.exceptions import UnverifiedSignatureError
-from securesystemslib.signer import KEY_FOR_TYPE_AND_SCHEME, Signature, SigstoreKey
+from securesystemslib.signer import (  # type: ignore[attr-defined] # it declares no exports
+    KEY_FOR_TYPE_AND_SCHEME,
+    Signature,
+    SigstoreKey,
+)
 
 from trust.evidence.bundles import EvidenceRefused, VerifiedStatement
 from trust.evidence.predicates import POLICY, REPORT, WHEEL, Step, sha256_of

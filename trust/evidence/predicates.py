@@ -47,12 +47,13 @@ def _validator(name: str) -> Draft202012Validator:
     return Draft202012Validator(schema)
 
 
-_VALIDATORS: Final[Mapping[Step, Draft202012Validator]] = {
-    "submit": _validator("publish"),
-    "scan": _validator("test_result"),
-    "review": _validator("review"),
-    "publish": _validator("verification_summary"),
+_SCHEMAS: Final[Mapping[Step, str]] = {
+    "submit": "publish",
+    "scan": "test_result",
+    "review": "review",
+    "publish": "verification_summary",
 }
+_VALIDATORS: Final = {step: _validator(name) for step, name in _SCHEMAS.items()}
 
 
 def step_of(predicate_type: str) -> Step | None:
@@ -77,7 +78,7 @@ def check_predicate(step: Step, predicate: Any) -> Problem | None:
         "evidence.predicate",
         f"the predicate of the {step} statement does not have the shape of its type",
         value=error.message,
-        expected=f"the JSON Schema {_VALIDATORS[step].schema['$id']}",
+        expected=f"the JSON Schema {_SCHEMAS[step]}.schema.json",
         advice=f"sign the {step} statement anew with the current tools",
         where="/predicate" + "".join(f"/{part}" for part in error.absolute_path),
     )
