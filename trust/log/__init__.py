@@ -5,9 +5,11 @@ It serves two masters: the authority's transparency log and the runner's audit t
 
 from __future__ import annotations
 
+from trust.log.check import verify_log
 from trust.log.errors import LogCorrupt, LogError, LogUnavailable, NoteRefused, ProofRefused
 from trust.log.hashing import HASH_SIZE, empty_root, leaf_hash, node_hash
-from trust.log.merkle import MAX_ENTRY_BYTES, MerkleLog, TreeHead
+from trust.log.head import TreeHead
+from trust.log.merkle import MAX_ENTRY_BYTES, MerkleLog
 from trust.log.note import Checkpoint, NoteSigner, NoteVerifier
 from trust.log.proofs import verify_consistency, verify_inclusion
 from trust.log.receipt import Receipt
@@ -31,4 +33,5 @@ __all__ = [
     "node_hash",
     "verify_consistency",
     "verify_inclusion",
+    "verify_log",
 ]

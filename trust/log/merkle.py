@@ -11,28 +11,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from trust.errors import problem
-from trust.log import store, tree
+from trust.log import check, store, tiles, tree
 from trust.log.errors import LogCorrupt, LogError
 from trust.log.hashing import HASH_SIZE, empty_root, leaf_hash
+from trust.log.head import TreeHead
 from trust.log.note import Checkpoint, NoteSigner, NoteVerifier
 from trust.log.receipt import Receipt
 
 MAX_ENTRY_BYTES = (1 << 16) - 1
 """The largest entry: its length is a 16-bit number in a C2SP entry bundle."""
-
-
-@dataclass(frozen=True, slots=True)
-class TreeHead:
-    """A log's size in entries, its root (32 bytes) and, if it has a signer, its checkpoint."""
-
-    size: int
-    root: bytes
-    note: str
 
 
 def corrupt(what: str, value: object, expected: str, where: str) -> NoReturn:
@@ -68,7 +59,7 @@ class MerkleLog:
         """
         self.path = path
         self._signer = signer
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
         with store.database_errors(path, "opening it"):
             self._db = store.connect(path)
         try:
@@ -235,7 +226,21 @@ class MerkleLog:
         with self._transaction("BEGIN", "reading nodes"):
             if (start + count) << level > self._count():
                 self._out_of_range("the log has no such node", (level, start), "a complete subtree")
-            return [self._node(level, index) for index in range(start, start + count)]
+            rows = self._db.execute(
+                "SELECT hash FROM node WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx",
+                (level, start, start + count),
+            ).fetchall()
+        if len(rows) != count:
+            corrupt("stored nodes are missing", len(rows), f"{count} nodes", f"level {level}")
+        return [bytes(digest) for (digest,) in rows]
+
+    def tile(self, level: int, index: int, width: int = tiles.WIDTH) -> bytes:
+        """Return a C2SP hash tile: `width` nodes of tree level 8 * `level`, 32 bytes each."""
+        return b"".join(self.hashes(8 * level, index * tiles.WIDTH, width))
+
+    def entry_bundle(self, index: int, width: int = tiles.WIDTH) -> bytes:
+        """Return a C2SP entry bundle: `width` entries, each behind its 16-bit length."""
+        return tiles.pack_bundle(self.entries(index * tiles.WIDTH, width))
 
     def leaf_hash(self, index: int) -> bytes:
         """Return the stored RFC 6962 leaf hash of the entry at `index`."""
@@ -291,3 +296,17 @@ class MerkleLog:
             within = self._within(size)
             proof: Sequence[bytes] = self._inclusion(index, within)
             return Receipt(index, self._node(0, index), self._checkpoint(within), tuple(proof))
+
+    def verify(
+        self, verifier: NoteVerifier | None = None, witnessed: Sequence[Checkpoint] = ()
+    ) -> check.Checked:
+        """Recompute the whole tree from the entries; see `check.check`.
+
+        A log on disk is read over a connection of its own, so that appends go on meanwhile.
+        """
+        if verifier is None and self._signer is not None:
+            verifier = self._signer.verifier
+        if self.path is None:
+            with self._lock:
+                return check.check(self._db, verifier, witnessed)
+        return check.verify_log(self.path, verifier, witnessed)
