@@ -5,7 +5,7 @@ problem together; `read_wheel` raises them.
 """
 
 from trust.wheel.model import Limits, Manifest, Member, Method, Plugin, WheelRejected
-from trust.wheel.reader import inspect_wheel, read_wheel
+from trust.wheel.reader import inspect_wheel, read_members, read_wheel
 
 __all__ = [
     "Limits",
@@ -15,5 +15,6 @@ __all__ = [
     "Plugin",
     "WheelRejected",
     "inspect_wheel",
+    "read_members",
     "read_wheel",
 ]

@@ -134,8 +134,7 @@ def _compare_with_zipfile(data: bytes, entries: tuple[Entry, ...]) -> list[Probl
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             theirs = [
-                (i.orig_filename, i.header_offset, i.compress_type, i.CRC, i.compress_size)
-                + (i.file_size,)
+                (i.orig_filename, i.header_offset, i.compress_type, i.CRC, *_sizes(i))
                 for i in archive.infolist()
             ]
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
@@ -146,3 +145,7 @@ def _compare_with_zipfile(data: bytes, entries: tuple[Entry, ...]) -> list[Probl
         what = "another ZIP reader sees other files in the archive"
         return [_bad("reader-differs", what, value, "readers that agree", "")]
     return []
+
+
+def _sizes(info: zipfile.ZipInfo) -> tuple[int, int]:
+    return info.compress_size, info.file_size

@@ -50,5 +50,8 @@ MAX_MANIFEST_DEPTH = 32
 MAX_SCHEMA_NODES = 2_000
 """Subschemas of one method's schema, after every `$ref` is replaced by what it names."""
 
+MAX_SCHEMA_DEPTH = 48
+"""Nesting of those subschemas."""
+
 MAX_PROBLEMS = 100
 """Problems that are reported; how many more there are is the last one."""

@@ -16,8 +16,8 @@ from trust.wheel import bounds
 _DRIVE = re.compile(r"[A-Za-z]:")
 _NOT_PORTABLE = frozenset('<>:"|?*')
 _DEVICES = frozenset(
-    ("con", "prn", "aux", "nul", "conin$", "conout$")
-    + tuple(f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³")
+    ["con", "prn", "aux", "nul", "conin$", "conout$"]
+    + [f"{port}{number}" for port in ("com", "lpt") for number in "0123456789¹²³"]
 )
 _ADVICE = "rename the file in the plugin's source and build the wheel again"
 
@@ -75,7 +75,11 @@ def check_name(path: str) -> list[Problem]:
         bad("name-part", "a path has an empty part or a dot", "named parts only")
     for part in parts:
         if part not in (".", "..") and part != part.strip(" ").rstrip("."):
-            bad("name-trailing", "a part of a path starts or ends in a space, or ends in a dot", "")
+            bad(
+                "name-trailing",
+                "a part of a path starts or ends in a space, or ends in a dot",
+                "neither",
+            )
             break
     if any(part.split(".")[0].rstrip(" ").casefold() in _DEVICES for part in parts):
         bad("name-device", "a part of a path is the name of a device on Windows", "another name")

@@ -255,8 +255,8 @@ def _check_central(entry: Entry, needed: int, disk: int) -> list[Problem]:
 def _check_extra(extra: bytes, path: str) -> list[Problem]:
     """Walk the extra fields; any that could change what the entry is, is refused."""
     if len(extra) > _MAX_EXTRA_BYTES:
-        what, most = "a file's extra field is too long", f"at most {_MAX_EXTRA_BYTES} bytes"
-        return [_bad("extra-field", what, f"{len(extra)} bytes", most, path)]
+        what, expected = "a file's extra field is too long", f"at most {_MAX_EXTRA_BYTES} bytes"
+        return [_bad("extra-field", what, f"{len(extra)} bytes", expected, path)]
     at = 0
     while at < len(extra):
         if at + 4 > len(extra):
