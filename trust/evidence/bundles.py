@@ -54,6 +54,8 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 
 _ISSUER_V2 = ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_CHECKPOINT = re.compile("(?:[^\n]+\n){3,}\n(?:\u2014 [^ \n]+ [A-Za-z0-9+/]+={0,2}\n){1,16}")
+"""A signed note (C2SP signed-note) around a checkpoint: sigstore-python skips over other lines."""
 
 
 class EvidenceRefused(SealgateError):
@@ -314,7 +316,10 @@ class BundleVerifier:
         entry = document["verificationMaterial"]["tlogEntries"][0]
         proof = entry["inclusionProof"]
         expected = "the value that the signed members give"
-        checkpoint_size = proof["checkpoint"]["envelope"].split("\n")[1]
+        note = proof["checkpoint"]["envelope"]
+        if not _CHECKPOINT.fullmatch(note) or not _signed_by_origin(note):
+            _refuse("bundle.format", "the checkpoint is no signed note of its log", note, "C2SP")
+        checkpoint_size = note.split("\n")[1]
         if proof["treeSize"] != checkpoint_size:
             _refuse(
                 "bundle.format",
@@ -341,6 +346,19 @@ class BundleVerifier:
         times = document["verificationMaterial"].get("timestampVerificationData", {})
         if len(times.get("rfc3161Timestamps", [])) > 1:
             _refuse("bundle.format", "the bundle has several timestamps", len(times), "one")
+
+
+def _signed_by_origin(note: str) -> bool:
+    """Tell whether the note has exactly one signature in its log's own name, written canonically.
+
+    The name is the origin line, or its beginning where the log adds a tree number (Rekor v1). Only
+    that signature is verified; other lines are cosignatures of witnesses, which count for nothing.
+    """
+    text, _, signatures = note.partition("\n\n")
+    origin = text.split("\n")[0]
+    lines = [line.split(" ") for line in signatures.splitlines()]
+    own = [value for _, name, value in lines if origin == name or origin.startswith(f"{name} - ")]
+    return len(own) == 1 and base64.b64encode(base64.b64decode(own[0])).decode() == own[0]
 
 
 def _signed_at(bundle: Bundle, document: dict[str, Any]) -> datetime:
