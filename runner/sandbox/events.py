@@ -1,0 +1,86 @@
+"""How containers ended: a thread that listens to the engine's events.
+
+A container that dies without a response is removed by the engine at once; its exit code and
+whether the kernel's OOM killer struck are then known from the events only.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+from runner.sandbox.engine import ENGINE_ERRORS, Engine
+
+REMEMBERED = 1024
+RECONNECT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a container ended. `exit_code` is None when the engine said nothing in time."""
+
+    exit_code: int | None
+    out_of_memory: bool
+
+
+class Obituaries:
+    """Remembers the last deaths of containers with one label."""
+
+    def __init__(self, engine: Engine, label: str) -> None:
+        self._engine = engine
+        self._filters = {"type": "container", "event": ["oom", "die"], "label": label}
+        self._known: OrderedDict[str, dict[str, int]] = OrderedDict()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._stream: Any = None
+        self._thread = threading.Thread(target=self._listen, name="sandbox-events", daemon=True)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        while not self._closed:
+            try:
+                self._stream = self._engine.client.events(decode=True, filters=self._filters)
+                for event in self._stream:
+                    self._note(event)
+            except (*ENGINE_ERRORS, ValueError):
+                # without events a death is told less precisely; calls go on
+                pass
+            with self._changed:
+                if not self._closed:
+                    self._changed.wait(RECONNECT_SECONDS)
+
+    def _note(self, event: dict[str, Any]) -> None:
+        actor = event.get("Actor") or {}
+        container, kind = str(actor.get("ID", "")), event.get("Action")
+        with self._changed:
+            facts = self._known.setdefault(container, {})
+            if kind == "oom":
+                facts["oom"] = 1
+            elif kind == "die":
+                facts["code"] = int((actor.get("Attributes") or {}).get("exitCode", -1))
+            while len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+            self._changed.notify_all()
+
+    def of(self, container: str, seconds: float) -> Death:
+        """Return how `container` ended, waiting at most `seconds` for the engine to say so."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: "code" in self._known.get(container, {}) or self._closed, seconds
+            )
+            facts = self._known.get(container, {})
+            return Death(facts.get("code"), "oom" in facts)
+
+    def close(self) -> None:
+        """Stop listening."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        stream = self._stream
+        if stream is not None:
+            try:
+                stream.close()
+            except (*ENGINE_ERRORS, ValueError, AttributeError):
+                return

@@ -1,0 +1,81 @@
+"""What a call is and what came of it: the sandbox's own vocabulary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from trust.wheel import Limits
+
+Status = Literal[
+    "ok", "plugin_error", "timeout", "resource_limit", "unavailable", "protocol_error"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One call of one method.
+
+    Attributes:
+        wheel: the bytes that were verified; these very bytes are executed.
+        module: the module, from the manifest.
+        qualname: `function` or `Class.method`, from the manifest.
+        arguments: the arguments object, JSON, already validated.
+        limits: what the plugin was granted.
+        request_id: marks the container, for the operator.
+    """
+
+    wheel: bytes
+    module: str
+    qualname: str
+    arguments: bytes
+    limits: Limits
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What the call used.
+
+    Attributes:
+        wall_seconds: measured by the runner, from sending the request to the end.
+        cpu_seconds: told by the supervisor; None where the container ended without a response.
+        memory_peak_bytes: as `cpu_seconds`; the highest that it was.
+        source: `cgroup` (every process, page cache, tmpfs, the harness), `rusage` (reaped
+            processes only) or "" where there was no response.
+        result_bytes, stdout_bytes, stderr_bytes: length of what was taken over.
+    """
+
+    wall_seconds: float
+    cpu_seconds: float | None = None
+    memory_peak_bytes: int | None = None
+    source: str = ""
+    result_bytes: int = 0
+    stdout_bytes: int = 0
+    stderr_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """What came of a call.
+
+    `result`, `error`, `stdout` and `stderr` are the plugin's claims; the rest is the runner's own.
+
+    Attributes:
+        status: what happened.
+        result: the result, strictly parsed JSON; None unless the status is `ok`.
+        error: {"type", "message", "traceback"} of an exception or of its like; None if `ok`.
+        stdout, stderr: what the plugin wrote, bytes that are not UTF-8 replaced.
+        usage: what the call used.
+        sandbox: the controls in force: runtime, image, level, limits.
+        detail: one sentence about the status, for people.
+    """
+
+    status: Status
+    result: Any | None
+    error: dict[str, str] | None
+    stdout: str
+    stderr: str
+    usage: Usage
+    sandbox: dict[str, Any] = field(default_factory=dict)
+    detail: str = ""

@@ -1,0 +1,211 @@
+"""The runner's end of the protocol: strict encoding, and stricter decoding.
+
+`harness.protocol` has the layouts, and is the very file that the image carries. Whatever comes
+out of a container is hostile until it has passed `StreamReader` and `decode_response`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runner.sandbox.errors import ContainerGone, ProtocolViolation
+from runner.sandbox.harness import protocol
+
+DOCKER_HEADER_BYTES = 8
+STDOUT_STREAM = 1
+STDERR_STREAM = 2
+MAX_CHUNK = 1 << 20
+"""Largest chunk that the engine may announce, in bytes; it copies through a 32 KiB buffer."""
+MAX_STARTUP_STDERR = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call, as it goes into a container.
+
+    Attributes:
+        wheel: the verified wheel's bytes.
+        module: the module that the manifest names.
+        qualname: `function` or `Class.method`, from the manifest.
+        arguments: the arguments object, JSON.
+        wall_seconds: elapsed time that the call may take.
+        cpu_seconds: processor time that the call may take.
+        output_bytes: bound of the result, and of stdout and stderr together, in bytes.
+    """
+
+    wheel: bytes
+    module: str
+    qualname: str
+    arguments: bytes
+    wall_seconds: float
+    cpu_seconds: int
+    output_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer, as the supervisor framed it. `payload`, `stdout`, `stderr` are the plugin's."""
+
+    ending: int
+    payload: bytes
+    stdout: bytes
+    stderr: bytes
+    exit_code: int
+    from_cgroup: bool
+    cpu_seconds: float
+    memory_peak_bytes: int
+    killed_for_memory: int
+    denied_processes: int
+
+
+def encode_request(request: Request, nonce: bytes) -> bytes:
+    """Return the one frame that a container takes.
+
+    Raises:
+        ValueError: a part is empty or longer than the protocol allows.
+    """
+    module, qualname = request.module.encode(), request.qualname.encode()
+    for what, length, most in (
+        ("wheel", len(request.wheel), protocol.MAX_WHEEL),
+        ("arguments", len(request.arguments), protocol.MAX_ARGUMENTS),
+        ("module name", len(module), protocol.MAX_NAME),
+        ("qualified name", len(qualname), protocol.MAX_NAME),
+        ("output bound", request.output_bytes, protocol.MAX_OUTPUT),
+    ):
+        if not 0 < length <= most:
+            raise ValueError(f"the {what} has {length} bytes, expected 1 to {most}")
+    if len(nonce) != protocol.NONCE_BYTES:
+        raise ValueError(f"a nonce has {protocol.NONCE_BYTES} bytes")
+    header = protocol.REQUEST.pack(
+        protocol.REQUEST_MAGIC,
+        len(request.wheel),
+        len(request.arguments),
+        len(module),
+        len(qualname),
+        max(1, int(request.wall_seconds * 1000)),
+        max(1, request.cpu_seconds),
+        request.output_bytes,
+        0,
+        nonce,
+    )
+    return b"".join((header, module, qualname, request.arguments, request.wheel))
+
+
+class StreamReader:
+    """Docker's attach stream, demultiplexed strictly: stdout only, every length bounded.
+
+    The engine frames each chunk as [stream, 0, 0, 0, length (4 bytes, big-endian)]. Before the
+    container is ready, stderr is kept for the diagnosis; after that, any is a violation.
+
+    Args:
+        receive: returns at most that many bytes of the raw stream, b"" at its end.
+        most: bytes of stdout that are accepted in all.
+    """
+
+    def __init__(self, receive: Callable[[int], bytes], most: int) -> None:
+        self._receive = receive
+        self._stdout = bytearray()
+        self._room = most
+        self._left_in_chunk = 0
+        self._stream = 0
+        self._header = bytearray()
+        self.ready = False
+        self.stderr = bytearray()
+
+    def allow(self, most: int) -> None:
+        """Accept `most` more bytes of stdout from here on."""
+        self._room = most
+
+    @property
+    def pending(self) -> int:
+        """Bytes that have arrived and that nobody has taken."""
+        return len(self._stdout)
+
+    def take(self, count: int) -> bytes:
+        """Return the next `count` bytes of stdout.
+
+        Raises:
+            ContainerGone: the stream ended before.
+            ProtocolViolation: the stream is not framed as it must be, or is too long.
+        """
+        while len(self._stdout) < count:
+            self._fill()
+        data = bytes(self._stdout[:count])
+        del self._stdout[:count]
+        return data
+
+    def _fill(self) -> None:
+        if not self._left_in_chunk:
+            self._header += self._some(DOCKER_HEADER_BYTES - len(self._header))
+            if len(self._header) < DOCKER_HEADER_BYTES:
+                return
+            self._begin_chunk(bytes(self._header))
+            self._header.clear()
+            return
+        data = self._some(min(self._left_in_chunk, 1 << 16))
+        self._left_in_chunk -= len(data)
+        if self._stream == STDERR_STREAM:
+            self.stderr += data[: MAX_STARTUP_STDERR - len(self.stderr)]
+        else:
+            self._stdout += data
+
+    def _begin_chunk(self, header: bytes) -> None:
+        self._stream, padding = header[0], header[1:4]
+        self._left_in_chunk = int.from_bytes(header[4:], "big")
+        known = self._stream == STDOUT_STREAM or (
+            self._stream == STDERR_STREAM and not self.ready
+        )
+        if not known or padding != b"\0\0\0" or self._left_in_chunk > MAX_CHUNK:
+            raise ProtocolViolation(f"a chunk of the stream begins with {header!r}")
+        if self._stream == STDOUT_STREAM:
+            self._room -= self._left_in_chunk
+            if self._room < 0:
+                raise ProtocolViolation("the container wrote more than one response may have")
+
+    def _some(self, count: int) -> bytes:
+        data = self._receive(count)
+        if not data:
+            raise ContainerGone("the container's stream ended")
+        return data
+
+
+def response_bound(output_bytes: int) -> int:
+    """Return the most bytes that one response may have."""
+    return protocol.RESPONSE.size + max(output_bytes, protocol.MAX_ERROR) + output_bytes
+
+
+def read_response(reader: StreamReader, nonce: bytes, output_bytes: int) -> Response:
+    """Read the one response: right magic, right nonce, lengths in bounds, nothing after it.
+
+    Raises:
+        ContainerGone: the stream ended before the response did.
+        ProtocolViolation: anything else is not as it must be.
+    """
+    fields = protocol.RESPONSE.unpack(reader.take(protocol.RESPONSE.size))
+    magic, ending, source, result, stdout, stderr, exit_code, cpu, peak, killed, denied = fields[:-1]
+    if magic != protocol.RESPONSE_MAGIC or not hmac.compare_digest(fields[-1], nonce):
+        raise ProtocolViolation("a response without the magic and the nonce of this call")
+    most = output_bytes if ending == protocol.RESULT else protocol.MAX_ERROR
+    if ending not in protocol.ENDINGS or source not in (protocol.FROM_RUSAGE, protocol.FROM_CGROUP):
+        raise ProtocolViolation(f"a response with the ending {ending}, source {source}")
+    if result > most or stdout + stderr > output_bytes:
+        raise ProtocolViolation(f"a response of {result}, {stdout} and {stderr} bytes")
+    if result and ending not in (protocol.RESULT, protocol.EXCEPTION):
+        raise ProtocolViolation(f"a payload with the ending {ending}")
+    payload, out, err = reader.take(result), reader.take(stdout), reader.take(stderr)
+    if reader.pending:
+        raise ProtocolViolation(f"{reader.pending} bytes after the response")
+    return Response(
+        ending=ending,
+        payload=payload,
+        stdout=out,
+        stderr=err,
+        exit_code=exit_code,
+        from_cgroup=source == protocol.FROM_CGROUP,
+        cpu_seconds=cpu / 1000,
+        memory_peak_bytes=peak * 1024,
+        killed_for_memory=killed,
+        denied_processes=denied,
+    )

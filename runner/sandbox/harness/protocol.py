@@ -1,0 +1,68 @@
+"""The frames between runner, supervisor and worker: layouts, codes and hard bounds.
+
+All integers are unsigned and big-endian. The runner sends one `REQUEST`, followed by the module
+name, the qualified name, the arguments and the wheel; it gets `READY` before that and one
+`RESPONSE` after it, followed by the result, stdout and stderr. The worker gets a `TASK`, followed
+by the same four parts, and never the nonce; it hands back one `ANSWER`, followed by its payload.
+"""
+
+from __future__ import annotations
+
+import struct
+
+VERSION = 1
+"""Raised whenever a layout below changes; part of every magic."""
+
+READY = b"SGR1"
+"""What the supervisor writes when it waits for its one request."""
+
+REQUEST_MAGIC = b"SGQ1"
+RESPONSE_MAGIC = b"SGA1"
+NONCE_BYTES = 32
+
+REQUEST = struct.Struct(">4sIIHHIIIBxxx32s")
+"""magic, wheel bytes, argument bytes, module bytes, qualified name bytes, wall milliseconds,
+CPU seconds, output bytes (result; and stdout with stderr), flags (none yet), nonce."""
+
+RESPONSE = struct.Struct(">4sBBxxIIIiIIII32s")
+"""magic, ending, usage source, result bytes, stdout bytes, stderr bytes, exit code, CPU
+milliseconds, peak memory in KiB, processes killed for memory, processes denied, nonce."""
+
+TASK = struct.Struct(">IIHHII")
+"""wheel bytes, argument bytes, module bytes, qualified name bytes, CPU seconds, output bytes."""
+
+ANSWER = struct.Struct(">BI")
+"""ending (RESULT, EXCEPTION or RESULT_LIMIT), payload bytes."""
+
+MAX_WHEEL = 64 << 20
+MAX_ARGUMENTS = 8 << 20
+MAX_NAME = 1024
+MAX_OUTPUT = 16 << 20
+MAX_ERROR = 64 << 10
+"""Upper bound of an exception's payload, in bytes."""
+
+# How a call ended, as the supervisor saw it.
+RESULT = 0
+"""The worker answered; the payload is the result, JSON."""
+EXCEPTION = 1
+"""The plugin raised; the payload is {"type", "message", "traceback"}, JSON."""
+DIED = 2
+"""The worker ended without an answer; the exit code says how."""
+RESULT_LIMIT = 3
+"""The result was longer than allowed."""
+OUTPUT_LIMIT = 4
+"""stdout and stderr together were longer than allowed."""
+WALL_LIMIT = 5
+"""The wall clock ran out."""
+CPU_LIMIT = 6
+"""The container's processes used more CPU time than allowed."""
+BAD_ANSWER = 7
+"""What stood on the result pipe was not an answer."""
+
+ENDINGS = range(8)
+
+# Where CPU time and peak memory come from.
+FROM_RUSAGE = 0
+"""getrusage(RUSAGE_CHILDREN): reaped descendants only."""
+FROM_CGROUP = 1
+"""The container's cgroup: every process, page cache and tmpfs, and the supervisor itself."""

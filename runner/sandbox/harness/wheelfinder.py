@@ -1,0 +1,150 @@
+"""Imports from the bytes of a wheel, in memory (PEP 302, PEP 451, importlib.resources.abc)."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import io
+import sys
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from types import ModuleType
+from typing import Any
+
+ROOT = "/plugin/"
+"""What `__file__` starts with; there is no such folder."""
+
+
+class WheelLoader(importlib.abc.InspectLoader):
+    """Finder, loader and resource reader of one wheel.
+
+    It stands last on `sys.meta_path`, as site-packages stands after the standard library: a wheel
+    cannot replace a module of the standard library.
+    """
+
+    def __init__(self, wheel: bytes) -> None:
+        """Open the wheel; raises zipfile.BadZipFile."""
+        self._archive = zipfile.ZipFile(io.BytesIO(wheel))
+        self._names = frozenset(self._archive.namelist())
+        self._folders = frozenset(
+            name[:i] for name in self._names for i, c in enumerate(name) if c == "/"
+        )
+
+    def _member(self, fullname: str) -> tuple[str, bool]:
+        """Return the member that holds a module, and whether it is a package; raises ImportError."""
+        path = fullname.replace(".", "/")
+        for member, is_package in ((f"{path}/__init__.py", True), (f"{path}.py", False)):
+            if member in self._names:
+                return member, is_package
+        raise ImportError(f"no module {fullname!r} in the wheel", name=fullname)
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Return the spec of a module, a package or a namespace package of the wheel (PEP 420)."""
+        folder = fullname.replace(".", "/")
+        try:
+            member, is_package = self._member(fullname)
+        except ImportError:
+            if folder not in self._folders:
+                return None
+            spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
+            spec.submodule_search_locations = [ROOT + folder]
+            return spec
+        spec = importlib.machinery.ModuleSpec(
+            fullname, self, origin=ROOT + member, is_package=is_package
+        )
+        spec.has_location = True
+        if is_package:
+            spec.submodule_search_locations = [ROOT + folder]
+        return spec
+
+    def is_package(self, fullname: str) -> bool:
+        """Whether a module of the wheel is a package."""
+        return self._member(fullname)[1]
+
+    def get_source(self, fullname: str) -> str:
+        """Return a module's source, which tracebacks quote."""
+        from importlib.util import decode_source
+
+        return decode_source(self._archive.read(self._member(fullname)[0]))
+
+    def get_filename(self, fullname: str) -> str:
+        """Return the made-up path of a module."""
+        return ROOT + self._member(fullname)[0]
+
+    def get_code(self, fullname: str) -> Any:
+        """Compile a module."""
+        member = self._member(fullname)[0]
+        return compile(self._archive.read(member), ROOT + member, "exec", dont_inherit=True)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Run a module's code in its namespace."""
+        spec = module.__spec__
+        if spec is None:
+            raise ImportError("a module without a spec", name=module.__name__)
+        exec(self.get_code(spec.name), module.__dict__)  # noqa: S102 - this is what it is for
+
+    def get_data(self, path: str) -> bytes:
+        """Return a member by its made-up path, for `pkgutil.get_data`; raises OSError."""
+        member = path.removeprefix(ROOT)
+        if member not in self._names:
+            raise FileNotFoundError(2, "no such member of the wheel", path)
+        return self._archive.read(member)
+
+    def get_resource_reader(self, fullname: str) -> Any:
+        """Return the reader that `importlib.resources.files` asks for."""
+        return _Resources(self._archive, fullname.replace(".", "/") + "/")
+
+    def find_distributions(self, context: Any = None) -> Iterator[Any]:
+        """Yield the wheel's own metadata, for `importlib.metadata`."""
+        import importlib.metadata
+        import re
+
+        wanted = getattr(context, "name", None)
+        for folder in sorted(self._folders):
+            if folder.endswith(".dist-info") and "/" not in folder:
+                found = importlib.metadata.PathDistribution(
+                    zipfile.Path(self._archive, folder + "/")  # type: ignore[arg-type]  # a PathLike in practice
+                )
+                name = re.sub(r"[-_.]+", "-", folder.split("-")[0]).lower()
+                if wanted is None or re.sub(r"[-_.]+", "-", wanted).lower() == name:
+                    yield found
+
+    def provides(self, fullname: str) -> bool:
+        """Whether a module of this name comes from the wheel."""
+        try:
+            self._member(fullname)
+        except ImportError:
+            return False
+        return True
+
+
+class _Resources:
+    """importlib.resources.abc.TraversableResources over a folder of the archive."""
+
+    def __init__(self, archive: zipfile.ZipFile, folder: str) -> None:
+        self._archive = archive
+        self._folder = folder
+
+    def files(self) -> Any:
+        return zipfile.Path(self._archive, self._folder)
+
+    def open_resource(self, resource: str) -> Any:
+        return self.files().joinpath(resource).open("rb")
+
+    def resource_path(self, resource: str) -> str:
+        raise FileNotFoundError(resource)
+
+    def is_resource(self, path: str) -> bool:
+        return bool(self.files().joinpath(path).is_file())
+
+    def contents(self) -> Iterable[str]:
+        return (item.name for item in self.files().iterdir())
+
+
+def install(wheel: bytes) -> WheelLoader:
+    """Make the wheel importable, after everything else that is."""
+    loader = WheelLoader(wheel)
+    sys.meta_path.append(loader)  # type: ignore[arg-type]  # duck-typed, as importlib does
+    return loader

@@ -1,0 +1,213 @@
+"""`Sandbox`: run one method of one verified wheel in a container of its own."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+import time
+from typing import Any
+
+from runner.sandbox import frames, image, options, orphans, verdict
+from runner.sandbox.container import WarmContainer
+from runner.sandbox.engine import Engine
+from runner.sandbox.errors import (
+    ContainerGone,
+    DeadlinePassed,
+    ProtocolViolation,
+    SandboxUnavailable,
+    unavailable,
+)
+from runner.sandbox.events import Obituaries
+from runner.sandbox.execution import Execution, Job
+from trust.errors import problem
+
+LABEL_REQUEST = "org.sealgate.request"
+DEATH_SECONDS = 2.0
+"""How long to wait for the engine to tell how a container ended, in seconds."""
+
+_serial = itertools.count()
+
+
+class Reaper:
+    """Destroys used containers in the background, so that no caller waits for it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: queue.Queue[str | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._work, name="sandbox-reaper", daemon=True)
+        self._thread.start()
+
+    def bury(self, container: WarmContainer) -> None:
+        """Disconnect now, which ends the container; remove it soon."""
+        container.disconnect()
+        self._queue.put(container.id)
+
+    def _work(self) -> None:
+        while (container := self._queue.get()) is not None:
+            for pause in (0.0, 0.2, 1.0, 5.0):
+                time.sleep(pause)
+                if self._engine.remove(container):
+                    break
+            self._queue.task_done()
+        self._queue.task_done()
+
+    def drain(self) -> None:
+        """Wait until everything that was buried is gone."""
+        self._queue.join()
+
+    def close(self) -> None:
+        """Drain and stop."""
+        self._queue.put(None)
+        self._thread.join()
+
+
+class Sandbox:
+    """Runs jobs; safe to share between threads. Make it with `connect`, end it with `close`."""
+
+    def __init__(self, engine: Engine, image_id: str, hardening: options.Hardening) -> None:
+        self._engine = engine
+        self.image = image_id
+        self.hardening = hardening
+        self.identity = orphans.runner_identity(next(_serial))
+        self._reaper = Reaper(engine)
+        self._obituaries = Obituaries(engine, f"{options.LABEL_RUNNER}={self.identity}")
+
+    @classmethod
+    def connect(
+        cls,
+        image: str,
+        runtime: str = "runc",
+        *,
+        base_url: str | None = None,
+        hardening: options.Hardening | None = None,
+        engine_seconds: float = 20.0,
+    ) -> Sandbox:
+        """Connect to the engine, check image and runtime, remove what dead runners left.
+
+        Args:
+            image: the pinned image's id, `sha256:` and 64 hexadecimal digits.
+            runtime: the OCI runtime, `runc` or `runsc`.
+            base_url: where the engine is; None means DOCKER_HOST or the usual socket.
+            hardening: other controls than the default ones, for tests.
+            engine_seconds: how long the engine may take for one request.
+
+        Raises:
+            SandboxUnavailable: no engine, no such image, an image with another harness than this
+                runner's, or no such runtime.
+        """
+        engine = Engine(base_url, engine_seconds)
+        _check_image(engine, image)
+        if runtime not in (known := engine.runtimes()):
+            raise unavailable(
+                "runtime",
+                "the engine does not have the runtime that the policy asks for",
+                value=f"{runtime}, known: {', '.join(known)}",
+                advice="install it and name it in the engine's configuration, or change the policy",
+            )
+        orphans.sweep(engine)
+        base = hardening or options.Hardening(runtime=runtime)
+        return cls(engine, image, base)
+
+    def _labels(self, request_id: str) -> dict[str, str]:
+        return {options.LABEL_RUNNER: self.identity, LABEL_REQUEST: request_id}
+
+    def _describe(self, hardening: options.Hardening, job: Job) -> dict[str, Any]:
+        return {
+            "level": "container",
+            "runtime": hardening.runtime,
+            "image": self.image,
+            "limits": {
+                "wall_seconds": job.limits.wall_seconds,
+                "cpu_seconds": job.limits.cpu_seconds,
+                "memory_bytes": job.limits.memory_bytes,
+                "processes": job.limits.processes,
+                "output_bytes": job.limits.output_bytes,
+            },
+            "hardening": hardening.summary(),
+        }
+
+    def execute(self, job: Job) -> Execution:
+        """Run one job in a fresh container; never raises for what a plugin or the engine does.
+
+        Raises:
+            ValueError: the job does not fit the protocol (an empty wheel, a name too long).
+        """
+        hardening = options.for_limits(
+            self.hardening,
+            memory_bytes=job.limits.memory_bytes,
+            processes=job.limits.processes,
+        )
+        told = self._describe(hardening, job)
+        try:
+            container = WarmContainer.start(
+                self._engine, self.image, hardening, self._labels(job.request_id)
+            )
+        except SandboxUnavailable as error:
+            detail = f"{error.problem.what}: {error.problem.value}"
+            return verdict.without_response(
+                "unavailable", detail, verdict.Context(job.limits, 0.0, told)
+            )
+        try:
+            return self._call(container, job, told)
+        finally:
+            self._reaper.bury(container)
+
+    def _call(self, container: WarmContainer, job: Job, told: dict[str, Any]) -> Execution:
+        request = frames.Request(
+            wheel=job.wheel,
+            module=job.module,
+            qualname=job.qualname,
+            arguments=job.arguments,
+            wall_seconds=job.limits.wall_seconds,
+            cpu_seconds=job.limits.cpu_seconds,
+            output_bytes=job.limits.output_bytes,
+        )
+        began = time.monotonic()
+
+        def context() -> verdict.Context:
+            return verdict.Context(job.limits, time.monotonic() - began, told)
+
+        try:
+            return verdict.of_response(container.call(request), context())
+        except DeadlinePassed:
+            return verdict.without_response("timeout", verdict.out_of_time(job.limits), context())
+        except ProtocolViolation as error:
+            return verdict.without_response("protocol_error", str(error), context())
+        except ContainerGone:
+            ended = context()
+            return verdict.of_death(self._obituaries.of(container.id, DEATH_SECONDS), ended)
+
+    def sweep(self) -> int:
+        """Remove containers of runners of this host that are dead; return how many."""
+        return orphans.sweep(self._engine)
+
+    def drain(self) -> None:
+        """Wait until every used container is gone."""
+        self._reaper.drain()
+
+    def close(self) -> None:
+        """Remove what is left and let go of the engine."""
+        self._reaper.close()
+        self._obituaries.close()
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _check_image(engine: Engine, wanted: str) -> None:
+    info = image.describe(engine.client, wanted)
+    ours = image.harness_digest()
+    if info.id != wanted or info.harness != ours:
+        raise SandboxUnavailable(
+            problem(
+                "sandbox.image-other",
+                "the image is not this runner's runtime image, named by its id",
+                value=f"{wanted}: id {info.id}, harness {info.harness or 'none'}",
+                expected=f"an image id, and the harness {ours}",
+                advice="run `sealgate image build` and `sealgate image pin`",
+            )
+        )

@@ -1,0 +1,159 @@
+"""From what a container said, or did not say, to an `Execution`. Pure: no engine, no clock."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from runner.sandbox.events import Death
+from runner.sandbox.execution import Execution, Status, Usage
+from runner.sandbox.frames import Response
+from runner.sandbox.harness import protocol
+from trust import strictjson
+from trust.errors import shown
+from trust.wheel import Limits
+
+KILLED = 128 + signal.SIGKILL
+_ERROR_KEYS = {"type", "message", "traceback"}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What the verdict needs beside the response: limits, elapsed seconds, controls in force."""
+
+    limits: Limits
+    wall_seconds: float
+    sandbox: dict[str, Any]
+
+
+def _error(kind: str, message: str, traceback: str = "") -> dict[str, str]:
+    return {"type": kind, "message": message, "traceback": traceback}
+
+
+def _exception(payload: bytes) -> dict[str, str]:
+    """Read an exception's payload, which the plugin may have made up."""
+    try:
+        data = strictjson.loads(payload, max_bytes=protocol.MAX_ERROR, max_depth=2)
+    except strictjson.InvalidJSON:
+        data = None
+    if (
+        not isinstance(data, dict)
+        or set(data) != _ERROR_KEYS
+        or not all(isinstance(value, str) for value in data.values())
+    ):
+        return _error("InvalidAnswer", "the plugin's process handed back an unreadable exception")
+    return _error(data["type"], data["message"], data["traceback"])
+
+
+def _exit(code: int) -> str:
+    if code < 0:
+        try:
+            return f"it was ended by {signal.Signals(-code).name}"
+        except ValueError:
+            return f"it was ended by signal {-code}"
+    return f"it exited with {code}"
+
+
+def _died(response: Response, limits: Limits) -> tuple[Status, dict[str, str] | None, str]:
+    """Judge a worker that ended without an answer."""
+    code = response.exit_code
+    if response.killed_for_memory and code == -signal.SIGKILL:
+        return _out_of_memory(limits)
+    spent = response.cpu_seconds >= limits.cpu_seconds * 0.95
+    if code == -signal.SIGXCPU or (code == -signal.SIGKILL and spent):
+        return _out_of_cpu(limits)
+    detail = f"the plugin's process ended without a result: {_exit(code)}"
+    return "plugin_error", _error("ProcessEnded", detail), detail
+
+
+def _out_of_memory(limits: Limits) -> tuple[Status, None, str]:
+    return "resource_limit", None, f"memory: more than {limits.memory_bytes} bytes"
+
+
+def _out_of_cpu(limits: Limits) -> tuple[Status, None, str]:
+    return "timeout", None, f"CPU time: more than {limits.cpu_seconds} s"
+
+
+def out_of_time(limits: Limits) -> str:
+    """Say that the wall clock ran out."""
+    return f"wall clock: more than {limits.wall_seconds:g} s"
+
+
+def _judge(
+    response: Response, limits: Limits
+) -> tuple[Status, Any | None, dict[str, str] | None, str]:
+    """Return status, result, error and detail."""
+    most = limits.output_bytes
+    match response.ending:
+        case protocol.RESULT:
+            try:
+                return "ok", strictjson.loads(response.payload, max_bytes=most), None, ""
+            except strictjson.InvalidJSON as error:
+                text = f"{error.problem.what}: {error.problem.value}"
+                detail = f"the result is not strict JSON: {text}"
+                return "plugin_error", None, _error("InvalidResult", text), detail
+        case protocol.EXCEPTION:
+            raised = _exception(response.payload)
+            detail = f"the plugin raised {shown(raised['type'])}: {shown(raised['message'])}"
+            if response.killed_for_memory:
+                return "resource_limit", None, raised, f"{_out_of_memory(limits)[2]}; {detail}"
+            if response.denied_processes:
+                denied = f"processes: more than {limits.processes} processes and threads"
+                return "resource_limit", None, raised, f"{denied}; {detail}"
+            return "plugin_error", None, raised, detail
+        case protocol.DIED:
+            status, error_, detail = _died(response, limits)
+            return status, None, error_, detail
+        case protocol.RESULT_LIMIT:
+            return "resource_limit", None, None, f"result: more than {most} bytes"
+        case protocol.OUTPUT_LIMIT:
+            return "resource_limit", None, None, f"stdout and stderr: more than {most} bytes"
+        case protocol.WALL_LIMIT:
+            return "timeout", None, None, out_of_time(limits)
+        case protocol.CPU_LIMIT:
+            return (*_out_of_cpu(limits)[:1], None, None, _out_of_cpu(limits)[2])
+        case _:
+            detail = "the plugin's process wrote something else than an answer"
+            return "protocol_error", None, None, detail
+
+
+def of_response(response: Response, context: Context) -> Execution:
+    """Return what came of a call whose response was read."""
+    status, result, error, detail = _judge(response, context.limits)
+    return Execution(
+        status=status,
+        result=result,
+        error=error,
+        stdout=response.stdout.decode("utf-8", "replace"),
+        stderr=response.stderr.decode("utf-8", "replace"),
+        usage=Usage(
+            wall_seconds=context.wall_seconds,
+            cpu_seconds=response.cpu_seconds,
+            memory_peak_bytes=response.memory_peak_bytes,
+            source="cgroup" if response.from_cgroup else "rusage",
+            result_bytes=len(response.payload) if response.ending == protocol.RESULT else 0,
+            stdout_bytes=len(response.stdout),
+            stderr_bytes=len(response.stderr),
+        ),
+        sandbox=context.sandbox,
+        detail=detail,
+    )
+
+
+def without_response(status: Status, detail: str, context: Context) -> Execution:
+    """Return what came of a call that brought nothing back."""
+    usage = Usage(wall_seconds=context.wall_seconds)
+    return Execution(status, None, None, "", "", usage, context.sandbox, detail)
+
+
+def of_death(death: Death, context: Context) -> Execution:
+    """Return what came of a call whose container ended without a response."""
+    if death.out_of_memory:
+        return without_response(*_out_of_memory(context.limits)[::2], context)
+    if death.exit_code == KILLED:
+        detail = "the whole container was killed; the kernel does that when memory runs out"
+        return without_response("resource_limit", detail, context)
+    told = "no exit code" if death.exit_code is None else f"exit code {death.exit_code}"
+    detail = f"the container ended without a response ({told})"
+    return without_response("protocol_error", detail, context)
