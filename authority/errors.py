@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import ClassVar
 
-from trust.errors import SealgateError
+from trust.errors import Problem, SealgateError
 
 
 class AuthorityError(SealgateError):
@@ -29,7 +29,9 @@ class TooManyAttempts(AuthorityError):
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
-    retry_after: int = 1
+    def __init__(self, found: Problem, retry_after: int) -> None:
+        super().__init__(found)
+        self.retry_after = retry_after
 
 
 class StateRefused(AuthorityError):

@@ -55,7 +55,6 @@ class AuthorityKeys:
         log: signs the transparency log's checkpoints (Ed25519).
         ca_chain: the issuing certificate, then its root.
         tsa_chain: the time-stamping certificate, then its root.
-        created: when validity starts, UTC.
     """
 
     ca: ec.EllipticCurvePrivateKey

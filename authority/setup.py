@@ -1,0 +1,110 @@
+"""Where an authority keeps its state, and how it comes to be.
+
+In the state directory (mode 0700): `keys/`, `accounts.json`, `log.sqlite3`, `base_url`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from authority import files
+from authority.accounts import Accounts
+from authority.core import Authority, utc_now
+from authority.keystore import KeyStore
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """An authority's directory."""
+
+    directory: Path
+
+    @property
+    def keys(self) -> Path:
+        """The private keys and their certificates."""
+        return self.directory / "keys"
+
+    @property
+    def accounts(self) -> Path:
+        """Account names and password hashes."""
+        return self.directory / "accounts.json"
+
+    @property
+    def log(self) -> Path:
+        """The transparency log."""
+        return self.directory / "log.sqlite3"
+
+    @property
+    def base_url(self) -> Path:
+        """The address under which clients know the authority; it is the OIDC issuer."""
+        return self.directory / "base_url"
+
+
+def initialise(state_dir: Path, base_url: str, accounts: Mapping[str, str]) -> dict[str, Any]:
+    """Make an authority, or what is missing of one.
+
+    Idempotent: keys and log that exist are kept; accounts that exist get the given passwords.
+
+    Args:
+        state_dir: where to keep its state; created with mode 0700.
+        base_url: the address under which clients will reach it, without a trailing slash.
+        accounts: account name (e-mail address or URI) -> password.
+
+    Returns:
+        The Sigstore `ClientTrustConfig`, which clients are given.
+
+    Raises:
+        StateRefused: existing state is open to others, damaged, or made for another address.
+        RequestRefused: an account's name or password is not acceptable.
+        LogError: the log cannot be created, or is damaged.
+    """
+    state = State(state_dir)
+    files.private_directory(state_dir)
+    KeyStore(state.keys).load_or_create(utc_now())
+    address = base_url.rstrip("/")
+    if not state.base_url.exists():
+        files.write_private(state.base_url, address.encode())
+    known = _base_url(state)
+    if known != address:
+        files.refuse(
+            "the authority was made for another address",
+            address,
+            known,
+            "keep the address: it is the issuer in every certificate; or start anew elsewhere",
+            state.base_url,
+        )
+    Accounts(state.accounts, utc_now).ensure(dict(accounts))
+    return open_authority(state_dir)[0].client_trust_config()
+
+
+def _base_url(state: State) -> str:
+    try:
+        return files.read_private(state.base_url).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        files.refuse(
+            "the authority's address cannot be read",
+            error,
+            "the file that `sealgate init` made",
+            "run `sealgate init`",
+            state.base_url,
+        )
+
+
+def open_authority(
+    state_dir: Path, clock: Callable[[], datetime] = utc_now
+) -> tuple[Authority, Accounts]:
+    """Return the authority whose state `initialise` made.
+
+    Raises:
+        StateRefused: the state is missing, open to others, or damaged.
+        LogError: the log cannot be opened, or is damaged.
+    """
+    state = State(state_dir)
+    keys = KeyStore(state.keys).load()
+    files.private_directory(state_dir)
+    authority = Authority(keys, _base_url(state), state.log, clock)
+    return authority, Accounts(state.accounts, clock)
