@@ -1,0 +1,63 @@
+"""`sealgate init`: set up a local deployment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sealgate.deployment import Addresses
+from sealgate.setup import Plan, initialise
+
+
+@click.command("init")
+@click.option("--port", default=8600, show_default=True, help="First of three consecutive ports.")
+@click.option("--author", "authors", multiple=True, help="An author's e-mail address.")
+@click.option("--reviewer", "reviewers", multiple=True, help="A reviewer's e-mail address.")
+@click.option("--threshold", default=2, show_default=True, help="Approvals needed.")
+@click.option(
+    "--plugin", "plugins", multiple=True, metavar="NAME=AUTHOR", help="Who may publish a plugin."
+)
+@click.option("--runtime", default="runc", show_default=True, help="Runtime: runc or runsc.")
+@click.option("--image", help="Id of the runtime image (default: build it, or use the one built).")
+@click.pass_obj
+def command(
+    home: Path,
+    port: int,
+    authors: tuple[str, ...],
+    reviewers: tuple[str, ...],
+    threshold: int,
+    plugins: tuple[str, ...],
+    runtime: str,
+    image: str | None,
+) -> None:
+    """Set up a local deployment: keys/, var/, accounts, layout, policy.
+
+    Nothing that exists is overwritten. The layout's owners' private keys are left in var/owners:
+    move them offline.
+    """
+    given: dict[str, object] = {}
+    if authors:
+        given["authors"] = authors
+    if reviewers:
+        given["reviewers"] = reviewers
+    if plugins:
+        pairs = [text.partition("=") for text in plugins]
+        if any(not name or not author for name, _, author in pairs):
+            raise click.BadParameter("expected NAME=AUTHOR", param_hint="--plugin")
+        given["plugins"] = {name: author for name, _, author in pairs}
+    plan = Plan(image=image or _image(), threshold=threshold, runtime=runtime, **given)  # type: ignore[arg-type] # three named fields of their own types
+    deployment = initialise(home, Addresses.on_ports(port), plan)
+    click.echo(f"deployment      {deployment.home.resolve()}")
+    click.echo(f"pinned          {deployment.keys}")
+    click.echo(f"private         {deployment.var} (owners' keys in {deployment.var / 'owners'})")
+    click.echo(f"next            sealgate --home {home} up")
+
+
+def _image() -> str:
+    """Return the id of the runtime image, built if need be."""
+    import docker
+
+    from runner.sandbox import image
+
+    return image.ensure(docker.from_env(timeout=120).api, click.echo)

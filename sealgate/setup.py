@@ -1,0 +1,232 @@
+"""Set up a local deployment: authority, layout, runner policy, accounts and callers.
+
+Nothing that exists is overwritten: a private key or a password that is there already is kept, and
+a deployment whose `keys/` are complete is left as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined] # declares no exports
+
+import authority.setup
+import runner.setup
+from sealgate.deployment import Addresses, Deployment
+from trust.errors import SealgateError, problem
+from trust.layout import Owners, build_layout, sign_layout
+
+SCANNER = "https://sealgate.local/scanner"
+REGISTRY = "https://sealgate.local/registry"
+WORKLOADS = {"scanner": SCANNER, "registry": REGISTRY}
+"""Account file name -> subject of the workload's identity."""
+
+LAYOUT_DAYS = 365
+
+
+class SetupRefused(SealgateError):
+    """The deployment cannot be set up as asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a local deployment starts with.
+
+    Attributes:
+        authors: e-mail addresses of plugin authors.
+        reviewers: e-mail addresses of reviewers.
+        threshold: approvals needed.
+        owners: number of layout owners' keys to make; all but one must sign.
+        plugins: plugin name -> the author who may publish it.
+        callers: names of the runner's callers; each may call every plugin named here.
+        runtime: the engine's runtime for the sandbox, `runc` or `runsc`.
+        image: the runtime image's id, `sha256:...`.
+    """
+
+    image: str
+    authors: Sequence[str] = ("alice@example.com",)
+    reviewers: Sequence[str] = ("bob@example.com", "carol@example.com", "dave@example.com")
+    threshold: int = 2
+    owners: int = 3
+    plugins: Mapping[str, str] = field(
+        default_factory=lambda: {
+            "markdown-render": "alice@example.com",
+            "table-query": "alice@example.com",
+            "limit-probe": "alice@example.com",
+        }
+    )
+    callers: Sequence[str] = ("demo",)
+    runtime: str = "runc"
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a new file with mode 0600 in a folder with mode 0700.
+
+    Raises:
+        FileExistsError: the file is there already.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write_public(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_bytes(data)
+    temporary.replace(path)
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def _password(path: Path) -> str:
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(24).encode() + b"\n")
+    return path.read_text(encoding="ascii").strip()
+
+
+def _owner_keys(deployment: Deployment, count: int) -> list[Ed25519PrivateKey]:
+    keys = []
+    for number in range(1, count + 1):
+        path = deployment.var / "owners" / f"owner-{number}.pem"
+        if not path.exists():
+            fresh = Ed25519PrivateKey.generate()
+            write_private(
+                path, fresh.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            )
+        key = load_pem_private_key(path.read_bytes(), None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise SetupRefused(
+                problem(
+                    "setup.owner-key",
+                    "a layout owner's key is not Ed25519",
+                    value=str(path),
+                    expected="an Ed25519 private key in PEM",
+                    advice="move the file away and run `sealgate init` again",
+                )
+            )
+        keys.append(key)
+    return keys
+
+
+def initialise(home: Path, addresses: Addresses, plan: Plan) -> Deployment:
+    """Set up the deployment in `home`; see the module's docstring.
+
+    Raises:
+        SetupRefused: the plan contradicts itself.
+        SealgateError: a part refused, for instance a key file with a mode that is too open.
+    """
+    _check(plan)
+    deployment = Deployment(home, addresses)
+    home.mkdir(parents=True, exist_ok=True)
+    deployment.var.mkdir(mode=0o700, exist_ok=True)
+    deployment.keys.mkdir(exist_ok=True)
+
+    accounts = {who: _password(deployment.secret(who)) for who in (*plan.authors, *plan.reviewers)}
+    for name, subject in WORKLOADS.items():
+        accounts[subject] = _password(deployment.secret(name))
+    trust_config = authority.setup.initialise(
+        deployment.state("authority"), addresses.authority, accounts
+    )
+    _write_public(deployment.client_trust_config, _json(trust_config))
+    _write_public(deployment.trusted_root, _json(trust_config["trustedRoot"]))
+
+    if not deployment.layout.exists():
+        keys = _owner_keys(deployment, plan.owners)
+        threshold = max(1, plan.owners - 1)
+        owners = Owners.of(threshold, [key.public_key() for key in keys])
+        layout = build_layout(
+            issuer=addresses.authority,
+            reviewers=list(plan.reviewers),
+            scanner=SCANNER,
+            registry=REGISTRY,
+            review_threshold=plan.threshold,
+            expires=datetime.now(UTC) + timedelta(days=LAYOUT_DAYS),
+            readme=f"{plan.threshold} of {len(plan.reviewers)} reviewers approve each version.",
+        )
+        signers = [CryptoSigner(key) for key in keys[:threshold]]
+        _write_public(deployment.layout_owners, owners.dumps())
+        _write_public(deployment.layout, sign_layout(layout, signers))
+
+    runner.setup.initialise(deployment.state("runner"), deployment.keys)
+    if not deployment.runner_policy.exists():
+        _write_public(deployment.runner_policy, _json(_policy(deployment, plan)))
+    deployment.save()
+    return deployment
+
+
+def _check(plan: Plan) -> None:
+    if not 1 <= plan.threshold <= len(set(plan.reviewers)):
+        raise SetupRefused(
+            problem(
+                "setup.threshold",
+                "the threshold does not fit the number of reviewers",
+                value=f"{plan.threshold} of {len(set(plan.reviewers))}",
+                expected="1 <= threshold <= reviewers",
+                advice="name more reviewers with --reviewer, or lower --threshold",
+            )
+        )
+    for name, author in plan.plugins.items():
+        if author not in plan.authors:
+            raise SetupRefused(
+                problem(
+                    "setup.publisher",
+                    f"the publisher of {name} has no account",
+                    value=author,
+                    expected="one of the authors",
+                    advice=f"add --author {author}",
+                )
+            )
+
+
+def _policy(deployment: Deployment, plan: Plan) -> dict[str, Any]:
+    allow = [{"plugin": name, "versions": "*", "methods": ["*"]} for name in sorted(plan.plugins)]
+    callers = []
+    for caller in plan.callers:
+        path = deployment.caller_token(caller)
+        token = _password(path)
+        callers.append(
+            {
+                "name": caller,
+                "token_sha256": hashlib.sha256(token.encode()).hexdigest(),
+                "allow": allow,
+            }
+        )
+    return {
+        "schema_version": 1,
+        "image": plan.image,
+        "sandbox": {"runtime": plan.runtime},
+        "registry": deployment.addresses.registry,
+        "admission_max_age_seconds": 300,
+        "callers": callers,
+        "plugins": [
+            {
+                "name": name,
+                "publishers": [{"issuer": deployment.addresses.authority, "subject": author}],
+                "versions": "*",
+            }
+            for name, author in sorted(plan.plugins.items())
+        ],
+        "revoked": [],
+        "audit": {"record_arguments": False},
+    }
