@@ -8,7 +8,7 @@ from registry.errors import TooLarge, Unprocessable
 from registry.models import Evidence
 from registry.settings import MAX_BUNDLE
 from trust.errors import problem
-from trust.evidence.bundles import BundleVerifier, VerifiedStatement
+from trust.evidence.bundles import BundleVerifier, EvidenceRefused, VerifiedStatement
 from trust.evidence.predicates import PREDICATE_TYPES, Step, check_predicate
 
 
@@ -55,11 +55,13 @@ def verify(
 
     Raises:
         TooLarge: the bundle is too large.
-        Unprocessable: it is empty, of another type or about another file.
-        EvidenceRefused: it does not verify.
+        Unprocessable: it is empty, does not verify, is of another type or about another file.
     """
     check_size(bundle)
-    verified = verifier.verify(bundle)
+    try:
+        verified = verifier.verify(bundle)
+    except EvidenceRefused as error:
+        raise Unprocessable(error.problems) from error
     if verified.predicate_type != PREDICATE_TYPES[step]:
         raise Unprocessable(
             problem(

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from flask import Request
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from registry import evidence, manifests
+from registry import evidence, forms, manifests
 from registry.clock import to_text
 from registry.errors import Conflict, Forbidden, TooLarge, Unprocessable
 from registry.models import Plugin as PluginRow
@@ -59,12 +60,11 @@ def submit(services: Services, filename: str, data: bytes, bundle: bytes) -> Acc
 
     Raises:
         TooLarge: the wheel or the bundle exceeds its bound.
-        Unprocessable: the wheel is refused, or the bundle is not about it.
-        EvidenceRefused: the bundle does not verify.
+        Unprocessable: the wheel is refused, or the bundle does not verify or is not about it.
         Forbidden: the signer's issuer is not trusted, or the name belongs to somebody else.
         Conflict: the version exists with other bytes.
         OutOfSpace: the disk is full.
-        Unavailable: the stores do not answer.
+        Unavailable: the stores or the trust material cannot be used.
     """
     plugin = _read(services, filename, data)
     verified = evidence.verify(
@@ -238,3 +238,15 @@ def _store(
         batch.put(data)
         batch.put(bundle)
     return Accepted(plugin.name, plugin.version, created=True)
+
+
+def submit_form(services: Services, request: Request) -> Accepted:
+    """Take a submission from a form with the files `wheel` and `bundle`.
+
+    Raises:
+        RegistryError: the form is malformed, or `submit` refuses.
+        RequestEntityTooLarge: the body exceeds the application's bound.
+    """
+    found = forms.files(request, ("wheel", "bundle"))
+    (filename, data), (_, bundle) = found["wheel"], found["bundle"]
+    return submit(services, filename, data, bundle)

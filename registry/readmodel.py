@@ -17,6 +17,10 @@ from trust.errors import Problem
 T = TypeVar("T")
 
 ChangeKind = Literal["added", "removed", "changed"]
+Decision = Literal["approve", "reject"]
+Result = Literal["PASSED", "WARNED", "FAILED"]
+Severity = Literal["high", "medium", "low"]
+Verdict = Literal["passed", "failed", "incomplete"]
 LineKind = Literal["context", "added", "removed", "hunk"]
 
 
@@ -69,7 +73,7 @@ class FindingView:
     """
 
     rule: str
-    severity: Literal["high", "medium", "low"]
+    severity: Severity
     path: str
     line: int
     message: str
@@ -104,8 +108,8 @@ class ScanView:
         problems: why it failed or is incomplete; empty when it passed.
     """
 
-    verdict: Literal["passed", "failed", "incomplete"]
-    result: Literal["PASSED", "WARNED", "FAILED"]
+    verdict: Verdict
+    result: Result
     counts: Mapping[str, int]
     report_sha256: str
     policy_sha256: str
@@ -149,7 +153,7 @@ class ReviewRecord:
     """
 
     reviewer: SignerView
-    decision: Literal["approve", "reject"]
+    decision: Decision
     comment: str
     at: datetime
     evidence_sha256: str

@@ -15,10 +15,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from flask import Request
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from registry import evidence
+from registry import evidence, forms
 from registry.errors import Conflict, Forbidden, Unprocessable
 from registry.lookup import find
 from registry.models import Review, Version
@@ -61,13 +62,11 @@ def post(services: Services, name: str, number: str, bundle: bytes) -> bool:
     Raises:
         NotFound: no such version.
         TooLarge: the bundle is too large.
-        EvidenceRefused: it does not verify.
-        Unprocessable: it is not a review of this wheel, or names other materials.
+        Unprocessable: it does not verify, is not a review of this wheel, or names other materials.
         Forbidden: its signer may not review this version.
         Conflict: the version is not in review, or its signer has decided already.
-        LayoutRefused: the layout is not valid now.
         OutOfSpace: the disk is full.
-        Unavailable: the stores do not answer.
+        Unavailable: the stores or the trust material cannot be used.
     """
     with services.database.read() as session:
         version = find(session, name, number)
@@ -222,3 +221,13 @@ def _record(session: Session, version: Version, verified: VerifiedStatement, now
         detail=f"{signer.subject} {'approved' if approves else 'rejected'} this version"
         + (f": {predicate['comment']}" if predicate["comment"].strip() else ""),
     )
+
+
+def submit_form(services: Services, name: str, number: str, request: Request) -> bool:
+    """Take a review from a form with the file `bundle`; see `post`.
+
+    Raises:
+        RegistryError: the form is malformed, or `post` refuses.
+        RequestEntityTooLarge: the body exceeds the application's bound.
+    """
+    return post(services, name, number, forms.files(request, ("bundle",))["bundle"][1])

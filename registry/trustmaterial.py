@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from registry.errors import Unavailable
 from registry.settings import Settings
-from trust.errors import problem
+from trust.errors import SealgateError, problem
 from trust.evidence.bundles import BundleVerifier
 from trust.gate import Gate
 from trust.identity import Identity
@@ -82,9 +82,12 @@ class TrustMaterial:
         """Return the verifier of bundles.
 
         Raises:
-            SealgateError: the trusted root cannot be used.
+            Unavailable: the trusted root cannot be used.
         """
-        return self._verifier.get()
+        try:
+            return self._verifier.get()
+        except SealgateError as error:
+            raise Unavailable(error.problems) from error
 
     def layout(self, now: datetime | None = None) -> VerifiedLayout:
         """Return the layout, whose owners' signatures are verified.
@@ -104,9 +107,12 @@ class TrustMaterial:
         """Return who may review and how many must approve.
 
         Raises:
-            LayoutRefused: the layout is refused.
+            Unavailable: the layout is refused; the registry cannot judge reviews now.
         """
-        layout = self.layout(now)
+        try:
+            layout = self.layout(now)
+        except SealgateError as error:
+            raise Unavailable(error.problems) from error
         return Reviewing(layout.functionaries["review"], layout.thresholds["review"])
 
     def gate(self) -> Gate:
