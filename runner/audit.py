@@ -202,7 +202,7 @@ class Audit:
 
     def _take(self) -> tuple[list[_Waiting], bool]:
         try:
-            first = self._queue.get(timeout=RETRY_SECONDS if self.owed else None)
+            first = self._queue.get(timeout=RETRY_SECONDS)
         except queue.Empty:
             return [], False
         batch: list[_Waiting] = []

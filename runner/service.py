@@ -1,0 +1,343 @@
+"""The road of one call.
+
+authenticate -> policy -> admission -> arguments -> audit -> execute -> result -> audit -> reply
+
+Each part is injected. Whatever goes wrong anywhere ends in a reply of the one shape, and in the
+audit log; nothing is executed before its record is durable, and no result leaves before the
+record of its outcome is.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from runner import records
+from runner.admission import (
+    Admission,
+    AdmissionRefused,
+    Admissions,
+    AdmissionUnavailable,
+    CompiledMethod,
+)
+from runner.audit import Audit, AuditUnavailable, Recorded
+from runner.calls import InvocationReply, InvocationRequest, Status
+from runner.clock import Clock
+from runner.endings import (
+    internal_problem,
+    judge,
+    no_version,
+    not_executed,
+    not_normalised,
+    reply_of,
+    undeclared,
+)
+from runner.policy import Caller, Policy
+from runner.records import Call, Origin
+from runner.sandbox import Execution, Job
+from trust import strictjson
+from trust.errors import Problem
+from trust.outcomes import Failed, Passed
+
+UNAUTHENTICATED_SECONDS = 1.0
+"""At most one record in this time for requests without a valid token: they are anybody's, and a
+flood of them must not fill the disk that every call needs."""
+
+_logger = logging.getLogger(__name__)
+
+
+class Executes(Protocol):
+    """What the runner needs of a sandbox."""
+
+    def execute(self, job: Job) -> Execution:
+        """Execute one job; never raises for what the plugin does."""
+
+
+class _Stop(Exception):
+    """The call ends before it is executed."""
+
+    def __init__(self, status: Status, problems: Sequence[Problem]) -> None:
+        super().__init__(status)
+        self.status: Status = status
+        self.problems = tuple(problems)
+
+
+@dataclass(slots=True)
+class _Road:
+    """How far a call has come."""
+
+    call: Call
+    admission: Admission | None = None
+    decision: Recorded | None = None
+
+    def evidence(self) -> dict[str, Any] | None:
+        """Return the `evidence` member of the reply."""
+        if self.admission is None:
+            return None
+        admitted = self.admission.admitted
+        return {
+            "plugin": admitted.plugin.name,
+            "version": admitted.plugin.version,
+            "wheel_sha256": admitted.plugin.sha256,
+            "author": admitted.author.as_dict(),
+            "reviewers": [identity.as_dict() for identity in admitted.reviewers],
+            "layout_sha256": admitted.layout_sha256,
+            "bundle_sha256s": list(admitted.bundle_sha256s),
+        }
+
+
+class Runner:
+    """Answers calls; its methods may be called by any thread and never raise."""
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        admissions: Admissions,
+        sandbox: Executes,
+        audit: Audit,
+        clock: Clock,
+        origin: Origin,
+    ) -> None:
+        """Take the parts; `origin` is what every audit record of this process says."""
+        self.policy = policy
+        self._admissions = admissions
+        self._sandbox = sandbox
+        self._audit = audit
+        self._clock = clock
+        self._origin = origin
+        self._lock = threading.Lock()
+        self._attempts = 0
+        self._attempts_recorded = float("-inf")
+
+    def authenticate(self, token: str) -> Passed[Caller] | Failed:
+        """Find the caller who holds `token`."""
+        return self.policy.authenticate(token, self._clock.now())
+
+    def invoke(self, request: InvocationRequest, caller: Caller) -> InvocationReply:
+        """Answer one call of an authenticated caller."""
+        call = Call(
+            str(uuid.uuid4()),
+            caller=caller.name,
+            plugin=request.plugin,
+            version=request.version,
+            method=request.method,
+        )
+        road = _Road(call)
+        started = self._clock.steady()
+        try:
+            method = self._decide(road, request, caller)
+            reply = self._execute(road, request, method)
+        except _Stop as stop:
+            reply = self._refuse(road, stop.status, stop.problems)
+        except Exception as error:  # noqa: BLE001 - the reply's shape is a promise
+            reply = self._internal(road, error)
+        _logger.info(
+            "call %s: %s in %.1f ms",
+            reply.request_id,
+            reply.status,
+            (self._clock.steady() - started) * 1000,
+        )
+        return reply
+
+    def malformed(self, caller: Caller, problems: Sequence[Problem]) -> InvocationReply:
+        """Answer a request of an authenticated caller whose body cannot be read."""
+        road = _Road(Call(str(uuid.uuid4()), caller=caller.name))
+        return self._refuse(road, "invalid_arguments", problems)
+
+    def unauthenticated(self, problems: Sequence[Problem]) -> InvocationReply:
+        """Answer a request without a valid token. Its reply has no receipt."""
+        request_id = str(uuid.uuid4())
+        with self._lock:
+            self._attempts += 1
+            now = self._clock.steady()
+            due = now - self._attempts_recorded >= UNAUTHENTICATED_SECONDS
+            attempts = self._attempts
+            if due:
+                self._attempts, self._attempts_recorded = 0, now
+        if due:
+            self._audit.owe(
+                records.unauthenticated(
+                    self._origin, request_id, self._clock.now(), problems, attempts
+                )
+            )
+        return reply_of(request_id, "refused", tuple(problems))
+
+    def _decide(self, road: _Road, request: InvocationRequest, caller: Caller) -> CompiledMethod:
+        """Come to a yes, or raise `_Stop`; `road` learns what is found out on the way."""
+        name = request.plugin
+        if canonicalize_name(name) != name:
+            raise _Stop("refused", (not_normalised(name),))
+        _stop_if(self.policy.may_call(caller, name, None, request.method))
+        version = self._version(caller, request)
+        road.call = road.call.knowing(version=version)
+        _stop_if(self.policy.may_call(caller, name, version, request.method))
+        _stop_if(self.policy.is_revoked(None, name, version))
+        try:
+            admission = self._admissions.admit(name, version)
+        except AdmissionRefused as error:
+            raise _Stop("refused", error.problems) from error
+        except AdmissionUnavailable as error:
+            raise _Stop("unavailable", error.problems) from error
+        admitted = admission.admitted
+        road.admission = admission
+        road.call = road.call.knowing(
+            wheel_sha256=admitted.plugin.sha256,
+            evidence=admitted.bundle_sha256s,
+            author=admitted.author,
+            reviewers=admitted.reviewers,
+            sandbox={
+                "runtime": self.policy.runtime,
+                "level": self.policy.level,
+                "limits": asdict(admitted.plugin.manifest.limits),
+            },
+        )
+        method = admission.methods.get(request.method)
+        if method is None:
+            raise _Stop("refused", (undeclared(request.method, admission),))
+        road.call = road.call.with_arguments(
+            request.arguments, recorded=self.policy.record_arguments
+        )
+        wrong = method.arguments.check(
+            request.arguments, code="arguments.schema", subject="the arguments"
+        )
+        if wrong:
+            raise _Stop("invalid_arguments", wrong)
+        return method
+
+    def _version(self, caller: Caller, request: InvocationRequest) -> str:
+        if request.version is not None:
+            try:
+                return str(Version(request.version))
+            except InvalidVersion:
+                raise _Stop("refused", (no_version(request.version),)) from None
+
+        def allowed(version: str) -> bool:
+            return isinstance(
+                self.policy.may_call(caller, request.plugin, version, request.method), Passed
+            ) and isinstance(self.policy.is_revoked(None, request.plugin, version), Passed)
+
+        try:
+            return self._admissions.resolve(request.plugin, allowed)
+        except AdmissionRefused as error:
+            raise _Stop("refused", error.problems) from error
+        except AdmissionUnavailable as error:
+            raise _Stop("unavailable", error.problems) from error
+
+    def _execute(
+        self, road: _Road, request: InvocationRequest, method: CompiledMethod
+    ) -> InvocationReply:
+        admission = road.admission
+        if admission is None:
+            raise RuntimeError("a call without an admission")
+        road.decision = self._audit.append(
+            records.admitted(self._origin, road.call, self._clock.now()),
+            if_late=lambda index: self._outcome(road, "unavailable", index, (not_executed(),)),
+        )
+        execution = self._sandbox.execute(
+            Job(
+                wheel=admission.wheel,
+                module=method.method.module,
+                qualname=method.method.qualname,
+                arguments=strictjson.dumps(request.arguments),
+                limits=admission.admitted.plugin.manifest.limits,
+                request_id=road.call.request_id,
+            )
+        )
+        return self._finish(road, method, execution)
+
+    def _finish(self, road: _Road, method: CompiledMethod, execution: Execution) -> InvocationReply:
+        """Judge what came out, record it, and only then answer."""
+        status, error, problems = judge(method, execution)
+        result = execution.result if status == "ok" else None
+        usage = asdict(execution.usage)
+        receipt = self._record_outcome(
+            road,
+            status,
+            problems,
+            usage=usage,
+            result_sha256=records.digest_of(result) if status == "ok" else None,
+        )
+        return InvocationReply(
+            road.call.request_id,
+            status,
+            result,
+            error,
+            execution.stdout,
+            execution.stderr,
+            usage,
+            execution.sandbox,
+            road.evidence(),
+            receipt,
+        )
+
+    def _outcome(
+        self,
+        road: _Road,
+        status: Status,
+        decision_index: int,
+        problems: Sequence[Problem],
+        **more: Any,
+    ) -> dict[str, Any]:
+        return records.outcome(
+            self._origin,
+            road.call,
+            self._clock.now(),
+            status,
+            decision_index=decision_index,
+            problems=problems,
+            **more,
+        )
+
+    def _record_outcome(
+        self, road: _Road, status: Status, problems: Sequence[Problem], **more: Any
+    ) -> dict[str, Any]:
+        if road.decision is None:
+            raise RuntimeError("an outcome without a decision")
+        index = road.decision.index
+        recorded = self._audit.append(self._outcome(road, status, index, problems, **more))
+        # From here on the outcome is recorded: an error while the receipt is made must not
+        # record a second one.
+        road.decision = None
+        return self._audit.receipt(recorded)
+
+    def _refuse(self, road: _Road, status: Status, problems: Sequence[Problem]) -> InvocationReply:
+        """Record and answer a call that is not executed."""
+        receipt: Mapping[str, Any] | None = None
+        try:
+            record = records.refused(self._origin, road.call, self._clock.now(), status, problems)
+            receipt = self._audit.receipt(self._audit.append(record))
+        except AuditUnavailable as error:
+            status, problems = "unavailable", error.problems
+        except Exception as error:
+            _logger.exception("call %s could not be recorded", road.call.request_id)
+            status, problems = "unavailable", (internal_problem(error),)
+        return reply_of(road.call.request_id, status, tuple(problems), road.evidence(), receipt)
+
+    def _internal(self, road: _Road, error: Exception) -> InvocationReply:
+        """Answer what must not happen, and see to it that the log has its outcome."""
+        if isinstance(error, AuditUnavailable):
+            problems = error.problems
+        else:
+            _logger.exception("call %s failed inside the runner", road.call.request_id)
+            problems = (internal_problem(error),)
+        if road.decision is None:
+            if isinstance(error, AuditUnavailable):
+                return reply_of(road.call.request_id, "unavailable", problems, road.evidence())
+            return self._refuse(road, "unavailable", problems)
+        # The log may just have failed, so nobody waits for it again: what is owed comes before
+        # the next record, or at the next start (`interrupted`).
+        self._audit.owe(self._outcome(road, "unavailable", road.decision.index, problems))
+        return reply_of(road.call.request_id, "unavailable", problems, road.evidence())
+
+
+def _stop_if(outcome: object) -> None:
+    if isinstance(outcome, Failed):
+        raise _Stop("refused", outcome.problems)
