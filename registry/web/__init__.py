@@ -1,0 +1,55 @@
+"""The registry's pages: server-rendered, complete without JavaScript, no logic of their own.
+
+A page reads exactly one view of `registry.queries` and writes through the same functions as the
+JSON API. What authors and reviewers wrote reaches a page as text: Jinja escapes all of it, and
+the Content-Security-Policy would not run it either.
+
+`install(app)` is all that an application needs to call.
+"""
+
+from __future__ import annotations
+
+from flask import Blueprint, Flask
+from jinja2 import StrictUndefined
+
+from registry.httperrors import ERROR_PAGE
+from registry.web import assets, browse, formats, reviewing, submitting
+from registry.web import context as page_context
+from registry.web.errors import error_page
+
+blueprint = Blueprint("web", __name__, template_folder="templates")
+
+ROUTES = (
+    ("GET", "/", "home", browse.home),
+    ("GET", "/plugins/<name>", "plugin", browse.plugin),
+    ("GET", "/plugins/<name>/<version>", "version", browse.version),
+    ("GET", "/submit", "submit", submitting.form),
+    ("POST", "/submit", "submit_post", submitting.send),
+    ("GET", "/review", "queue", reviewing.queue),
+    ("GET", "/review/<name>/<version>", "review", reviewing.review),
+    ("POST", "/review/<name>/<version>", "review_post", reviewing.send),
+    ("GET", "/review/<name>/<version>/files", "file", reviewing.file),
+    ("GET", "/assets/<digest>/<name>", "asset", assets.asset),
+)
+"""Every page: method, address, endpoint, view."""
+
+for _method, _rule, _endpoint, _view in ROUTES:
+    blueprint.add_url_rule(_rule, _endpoint, _view, methods=[_method])
+
+
+def install(app: Flask) -> None:
+    """Add the pages, their filters and their error pages to `app`.
+
+    The response headers, the Content-Security-Policy among them, are the application's: it gives
+    them to every answer (`registry.http`).
+    """
+    app.jinja_env.undefined = StrictUndefined
+    app.jinja_env.trim_blocks = True
+    app.jinja_env.lstrip_blocks = True
+    formats.install(app)
+    app.jinja_env.globals.update(page_context.GLOBALS)
+    app.register_blueprint(blueprint)
+    app.extensions[ERROR_PAGE] = error_page
+
+
+__all__ = ["ROUTES", "blueprint", "install"]

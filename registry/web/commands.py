@@ -1,0 +1,100 @@
+"""The commands that pages tell people to type, each made in one place.
+
+A name, version or file name here has passed the wheel's grammar (PEP 503, 440, 427), yet it is
+quoted all the same: a command that somebody copies must not run anything else.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+
+from registry.readmodel import EvidenceView, MethodView, VersionView
+
+
+def submit(filename: str = "dist/your_plugin-1.0.0-py3-none-any.whl") -> str:
+    """Sign a wheel as its author and submit it."""
+    return f"sealgate submit {shlex.quote(filename)}"
+
+
+def sign_only(filename: str = "dist/your_plugin-1.0.0-py3-none-any.whl") -> str:
+    """Make the publish attestation with PyPI's own tool."""
+    return f"pypi-attestations sign {shlex.quote(filename)}"
+
+
+def check(filename: str = "dist/your_plugin-1.0.0-py3-none-any.whl") -> str:
+    """Check a wheel's structure and manifest locally."""
+    return f"sealgate check {shlex.quote(filename)}"
+
+
+def scan(filename: str = "dist/your_plugin-1.0.0-py3-none-any.whl") -> str:
+    """Scan a wheel locally, to the same report."""
+    return f"sealgate scan {shlex.quote(filename)}"
+
+
+def _pin(name: str, version: str) -> str:
+    return shlex.quote(f"{name}=={version}")
+
+
+def status(view: VersionView) -> str:
+    """Show where a version stands."""
+    return f"sealgate status {_pin(view.name, view.version)}"
+
+
+def fetch(view: VersionView) -> str:
+    """Download the wheel and all its evidence into a folder."""
+    return f"sealgate fetch {_pin(view.name, view.version)}"
+
+
+def folder(view: VersionView) -> str:
+    """Return the folder that `fetch` writes to."""
+    return f"{view.name}-{view.version}"
+
+
+def verify(view: VersionView) -> str:
+    """Verify that folder offline."""
+    return f"sealgate verify {shlex.quote(folder(view))}"
+
+
+def approve(view: VersionView) -> str:
+    """Sign an approval and send it."""
+    return f"sealgate review approve {_pin(view.name, view.version)}"
+
+
+def reject(view: VersionView) -> str:
+    """Sign a rejection and send it."""
+    return f"sealgate review reject {_pin(view.name, view.version)} --comment 'why'"
+
+
+def run(name: str, method: MethodView) -> str:
+    """Call a method through the runner, with an argument for each that is required."""
+    properties = method.arguments.get("properties")
+    required = method.arguments.get("required")
+    words = ["sealgate", "run", shlex.quote(name), shlex.quote(method.name)]
+    for argument in required if isinstance(required, list | tuple) else ():
+        inner = properties.get(argument) if hasattr(properties, "get") else None
+        words += ["--arg", shlex.quote(f"{argument}={_example(inner)}")]
+    return " ".join(words)
+
+
+def sigstore_verify(view: VersionView, bundle: EvidenceView) -> str:
+    """Verify one bundle with the unmodified sigstore client."""
+    return " \\\n    ".join(
+        (
+            "sigstore --trust-config keys/client_trust_config.json verify identity",
+            f"--bundle {shlex.quote(bundle.filename)}",
+            f"--cert-identity {shlex.quote(bundle.signer.subject)}",
+            f"--cert-oidc-issuer {shlex.quote(bundle.signer.issuer)}",
+            shlex.quote(view.filename),
+        )
+    )
+
+
+def _example(schema: object) -> str:
+    """Return a plausible value for an argument, as `--arg` takes it."""
+    kind = schema.get("type") if hasattr(schema, "get") else None
+    default = schema.get("default", schema.get("const")) if hasattr(schema, "get") else None
+    if isinstance(default, str | int | float | bool):
+        return default if isinstance(default, str) else json.dumps(default)
+    examples = {"integer": "1", "number": "1.5", "boolean": "true", "array": "[]", "object": "{}"}
+    return examples.get(kind, "…") if isinstance(kind, str) else "…"

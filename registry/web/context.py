@@ -1,0 +1,20 @@
+"""What every template may call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from registry.web import commands, schema
+from registry.web.assets import asset_url
+from registry.web.sheets import STATUS_WORDS
+
+GLOBALS: Mapping[str, Callable[..., Any] | object] = MappingProxyType(
+    {
+        "asset_url": asset_url,
+        "commands": commands,
+        "schema_table": schema.table,
+        "status_words": STATUS_WORDS,
+    }
+)

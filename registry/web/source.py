@@ -1,0 +1,159 @@
+"""Source text as rows of coloured pieces: data, not markup.
+
+Pygments only says which characters have which colour. The pieces of a line, put together, are
+exactly the line; where they are not, the line is shown without colours. Hidden characters are
+pieces of their own that spell the code point out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+from pygments.lexer import Lexer
+from pygments.lexers.configs import IniLexer, TOMLLexer
+from pygments.lexers.data import JsonLexer
+from pygments.lexers.python import PythonLexer
+from pygments.token import Comment, Keyword, Name, Number, Operator, String, Token, _TokenType
+
+from registry.readmodel import DiffLine, FindingView, LineKind, SourceLine
+from registry.web.formats import split_hidden
+
+MAX_LINE = 1_000
+"""Characters of one line that a page shows; a file with a longer line gets no colours."""
+
+MAX_COLOURED = 200_000
+"""Characters of a file that are coloured; beyond, the text is shown plain."""
+
+_LEXERS: dict[str, type[Lexer]] = {
+    ".py": PythonLexer,
+    ".pyi": PythonLexer,
+    ".json": JsonLexer,
+    ".toml": TOMLLexer,
+    ".cfg": IniLexer,
+    ".ini": IniLexer,
+}
+
+_COLOURS: tuple[tuple[_TokenType, str], ...] = (
+    (Comment, "t-comment"),
+    (String.Doc, "t-comment"),
+    (String, "t-string"),
+    (Number, "t-number"),
+    (Keyword, "t-keyword"),
+    (Operator.Word, "t-keyword"),
+    (Name.Function, "t-name"),
+    (Name.Class, "t-name"),
+    (Name.Decorator, "t-name"),
+    (Name.Tag, "t-name"),
+    (Name.Builtin, "t-builtin"),
+    (Name.Exception, "t-builtin"),
+)
+"""Token type -> CSS class; the first that contains the token's type wins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some characters of a line and their CSS class ("" for none)."""
+
+    css: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a source table.
+
+    Attributes:
+        kind: `context`, `added`, `removed` or `hunk`.
+        old: line number in the earlier version, or None.
+        new: line number in this version, or None.
+        pieces: the text.
+        cut: characters left out at the end of the line.
+        findings: what the scan found on this line.
+    """
+
+    kind: LineKind
+    old: int | None
+    new: int | None
+    pieces: tuple[Piece, ...]
+    cut: int = 0
+    findings: tuple[FindingView, ...] = ()
+
+
+def source_rows(path: str, lines: Sequence[SourceLine]) -> list[Row]:
+    """Return the rows of a whole file, or of the part that `lines` has."""
+    coloured = colour(path, tuple(line.text for line in lines))
+    return [
+        Row("context", None, line.number, pieces, max(0, len(line.text) - MAX_LINE), line.findings)
+        for line, pieces in zip(lines, coloured, strict=True)
+    ]
+
+
+def diff_rows(path: str, diff: Sequence[DiffLine], lines: Sequence[SourceLine]) -> list[Row]:
+    """Return the rows of a unified diff; `lines` is the file's text in this version."""
+    coloured = colour(path, tuple(line.text for line in lines))
+    known = {line.number: (line, pieces) for line, pieces in zip(lines, coloured, strict=True)}
+    rows = []
+    for entry in diff:
+        line, pieces = known.get(entry.new or 0, (None, ()))
+        if line is None or line.text != entry.text:
+            pieces = _plain(entry.text)
+        findings = line.findings if line is not None else ()
+        cut = max(0, len(entry.text) - MAX_LINE)
+        rows.append(Row(entry.kind, entry.old, entry.new, pieces, cut, findings))
+    return rows
+
+
+@lru_cache(maxsize=32)
+def colour(path: str, lines: tuple[str, ...]) -> tuple[tuple[Piece, ...], ...]:
+    """Return the pieces of each of `lines`; the suffix of `path` says which language it is."""
+    lexer = _LEXERS.get(PurePosixPath(path).suffix.lower())
+    fits = sum(map(len, lines)) <= MAX_COLOURED and all(len(line) <= MAX_LINE for line in lines)
+    if lexer is None or not fits:
+        return tuple(_plain(line) for line in lines)
+    tokens: list[list[tuple[str, str]]] = [[]]
+    for kind, text in lexer(stripnl=False, ensurenl=False).get_tokens("\n".join(lines)):
+        css = _css(kind)
+        for number, part in enumerate(text.split("\n")):
+            if number:
+                tokens.append([])
+            if part:
+                tokens[-1].append((css, part))
+    if len(tokens) != len(lines):
+        return tuple(_plain(line) for line in lines)
+    return tuple(_faithful(line, parts) for line, parts in zip(lines, tokens, strict=True))
+
+
+def _faithful(line: str, parts: Sequence[tuple[str, str]]) -> tuple[Piece, ...]:
+    """Return `parts` as pieces if they are exactly `line`, else the line without colours."""
+    if "".join(text for _, text in parts) != line:
+        return _plain(line)
+    pieces: list[Piece] = []
+    for css, text in parts:
+        _append(pieces, css, text)
+    return tuple(pieces)
+
+
+def _plain(line: str) -> tuple[Piece, ...]:
+    pieces: list[Piece] = []
+    _append(pieces, "", line[:MAX_LINE])
+    return tuple(pieces)
+
+
+def _append(pieces: list[Piece], css: str, text: str) -> None:
+    """Add `text`, hidden characters apart, joining neighbours of one colour."""
+    for hidden, run in split_hidden(text):
+        if hidden:
+            pieces.append(Piece("hidden-char", run))
+        elif pieces and pieces[-1].css == css:
+            pieces[-1] = Piece(css, pieces[-1].text + run)
+        else:
+            pieces.append(Piece(css, run))
+
+
+def _css(kind: _TokenType) -> str:
+    if kind in Token.Name and kind is Token.Name:
+        return ""
+    return next((css for parent, css in _COLOURS if kind in parent), "")
