@@ -36,7 +36,6 @@ from trust.wheel import Method
 
 MAX_CACHED_BYTES = 256 << 20
 """Wheel bytes that are kept in memory; the least recently used go first."""
-REFUSAL_SECONDS = 3.0
 LISTING_SECONDS = 3.0
 """How long the registry's list of versions is used."""
 FLIGHT_SECONDS = 120.0
@@ -117,7 +116,6 @@ class Admissions:
         self._lock = threading.Lock()
         self._bindings = dict(bindings or {})
         self._cache: OrderedDict[tuple[str, str], Admission] = OrderedDict()
-        self._refusals: dict[tuple[str, str], tuple[float, tuple[Problem, ...]]] = {}
         self._listings: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._flights: dict[tuple[str, str], Future[Any]] = {}
 
@@ -177,9 +175,6 @@ class Admissions:
             if cached is not None and self._fresh(cached):
                 self._cache.move_to_end(key)
                 return cached
-            refusal = self._refusals.get(key)
-            if refusal is not None and self._clock.steady() - refusal[0] < REFUSAL_SECONDS:
-                raise AdmissionRefused(refusal[1])
         admission: Admission = self._once(key, lambda: self._decide(name, version))
         return admission
 
@@ -241,17 +236,10 @@ class Admissions:
         except (AdmissionRefused, RegistryRefused) as error:
             with self._lock:
                 self._cache.pop(key, None)
-                self._refusals = {
-                    k: r
-                    for k, r in self._refusals.items()
-                    if self._clock.steady() - r[0] < REFUSAL_SECONDS
-                }
-                self._refusals[key] = (self._clock.steady(), error.problems)
             raise AdmissionRefused(error.problems) from error
         except RegistryUnavailable as error:
             raise AdmissionUnavailable(error.problems) from error
         with self._lock:
-            self._refusals.pop(key, None)
             self._bindings[key] = admission.admitted.plugin.sha256
             self._cache[key] = admission
             self._cache.move_to_end(key)
