@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+from typing import Any, TypeAlias
 
 import docker
 import requests
@@ -12,6 +12,9 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.utils import kwargs_from_env
 
 from runner.sandbox.errors import unavailable
+
+Client: TypeAlias = Any
+"""A `docker.APIClient`; the stubs that there are leave half of its methods untyped."""
 
 ENGINE_SECONDS = 20.0
 """How long the engine may take to answer one request, in seconds."""
@@ -37,7 +40,7 @@ class Engine:
         Raises:
             SandboxUnavailable: the engine does not answer.
         """
-        self._arguments: dict[str, Any] = kwargs_from_env()
+        self._arguments: dict[str, Any] = dict(kwargs_from_env())
         if base_url is not None:
             self._arguments = {"base_url": base_url}
         self._timeout = timeout
@@ -53,15 +56,15 @@ class Engine:
         self._version = client.api_version
         self._local.client = client
 
-    def _connect(self) -> docker.APIClient:
+    def _connect(self) -> Client:
         return docker.APIClient(
             version=self._version, timeout=int(max(1, self._timeout)), **self._arguments
         )
 
     @property
-    def client(self) -> docker.APIClient:
+    def client(self) -> Client:
         """This thread's client."""
-        client: docker.APIClient | None = getattr(self._local, "client", None)
+        client: Client | None = getattr(self._local, "client", None)
         if client is None:
             client = self._local.client = self._connect()
         return client

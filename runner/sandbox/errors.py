@@ -21,7 +21,9 @@ class DeadlinePassed(Exception):
     """The runner's own clock ran out while it waited for a container."""
 
 
-def unavailable(code: str, what: str, *, value: object = "", advice: str = "") -> SandboxUnavailable:
+def unavailable(
+    code: str, what: str, *, value: object = "", advice: str = ""
+) -> SandboxUnavailable:
     """Make a `SandboxUnavailable`."""
     return SandboxUnavailable(
         problem(

@@ -7,9 +7,7 @@ from typing import Any, Literal
 
 from trust.wheel import Limits
 
-Status = Literal[
-    "ok", "plugin_error", "timeout", "resource_limit", "unavailable", "protocol_error"
-]
+Status = Literal["ok", "plugin_error", "timeout", "resource_limit", "unavailable", "protocol_error"]
 
 
 @dataclass(frozen=True, slots=True)

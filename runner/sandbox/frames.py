@@ -154,9 +154,7 @@ class StreamReader:
     def _begin_chunk(self, header: bytes) -> None:
         self._stream, padding = header[0], header[1:4]
         self._left_in_chunk = int.from_bytes(header[4:], "big")
-        known = self._stream == STDOUT_STREAM or (
-            self._stream == STDERR_STREAM and not self.ready
-        )
+        known = self._stream == STDOUT_STREAM or (self._stream == STDERR_STREAM and not self.ready)
         if not known or padding != b"\0\0\0" or self._left_in_chunk > MAX_CHUNK:
             raise ProtocolViolation(f"a chunk of the stream begins with {header!r}")
         if self._stream == STDOUT_STREAM:
@@ -184,7 +182,9 @@ def read_response(reader: StreamReader, nonce: bytes, output_bytes: int) -> Resp
         ProtocolViolation: anything else is not as it must be.
     """
     fields = protocol.RESPONSE.unpack(reader.take(protocol.RESPONSE.size))
-    magic, ending, source, result, stdout, stderr, exit_code, cpu, peak, killed, denied = fields[:-1]
+    magic, ending, source, result, stdout, stderr, exit_code, cpu, peak, killed, denied = fields[
+        :-1
+    ]
     if magic != protocol.RESPONSE_MAGIC or not hmac.compare_digest(fields[-1], nonce):
         raise ProtocolViolation("a response without the magic and the nonce of this call")
     most = output_bytes if ending == protocol.RESULT else protocol.MAX_ERROR

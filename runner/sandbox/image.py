@@ -23,10 +23,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import docker
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import ImageNotFound
 
 from runner.sandbox import rootfs
+from runner.sandbox.engine import ENGINE_ERRORS, Client
 from runner.sandbox.errors import SandboxUnavailable, unavailable
 from trust.errors import problem
 
@@ -39,6 +39,7 @@ ENTRYPOINT = ("/usr/bin/python3", "-I", "-S", "-B", "-X", "utf8", "/sealgate/sta
 USER = "65534:65534"
 EPOCH = 1_704_067_200
 """Seconds since 1970 of every time stamp in the image (2024-01-01T00:00:00Z)."""
+COMPILE = "-S -s -m compileall -q --invalidation-mode unchecked-hash /usr/lib /sealgate"
 BUILD_SECONDS = 600
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
@@ -89,7 +90,7 @@ def tag() -> str:
     return f"{REPOSITORY}:{harness_digest().removeprefix('sha256:')[:16]}"
 
 
-def describe(client: docker.APIClient, image: str) -> ImageInfo:
+def describe(client: Client, image: str) -> ImageInfo:
     """Return what the engine knows of `image`.
 
     Raises:
@@ -101,7 +102,7 @@ def describe(client: docker.APIClient, image: str) -> ImageInfo:
         raise unavailable(
             "image-missing", "the engine does not have the runtime image", value=image
         ) from None
-    except (DockerException, OSError) as error:
+    except ENGINE_ERRORS as error:
         raise unavailable("engine", "the Docker engine does not answer", value=error) from error
     labels = (data.get("Config") or {}).get("Labels") or {}
     return ImageInfo(
@@ -112,7 +113,7 @@ def describe(client: docker.APIClient, image: str) -> ImageInfo:
     )
 
 
-def ensure(client: docker.APIClient, progress: Progress = _silent) -> str:
+def ensure(client: Client, progress: Progress = _silent) -> str:
     """Return the id of the image with this very harness; build it if the engine has none.
 
     Raises:
@@ -127,11 +128,12 @@ def ensure(client: docker.APIClient, progress: Progress = _silent) -> str:
     return info.id if info.harness == harness_digest() else build(client, progress)
 
 
-def build(client: docker.APIClient, progress: Progress = _silent) -> str:
+def build(client: Client, progress: Progress = _silent) -> str:
     """Build the image and load it into the engine; return its id.
 
     Raises:
-        SandboxUnavailable: this machine cannot build it (the advice says what can), or a step failed.
+        SandboxUnavailable: this machine cannot build it (the advice says what can), or a step
+            failed.
     """
     _check_host()
     started = time.monotonic()
@@ -155,7 +157,7 @@ def build(client: docker.APIClient, progress: Progress = _silent) -> str:
             with archive.open("rb") as file:
                 for _ in client.load_image(file):
                     continue
-        except (APIError, DockerException, OSError) as error:
+        except ENGINE_ERRORS as error:
             raise unavailable("image-load", "the engine refused the image", value=error) from error
     info = describe(client, tag())
     progress(f"image: {info.id} ({info.size >> 20} MiB, {time.monotonic() - started:.0f} s)")
@@ -235,17 +237,13 @@ def _bootstrap(work: Path, suite: str, sources: str) -> None:
     package.mkdir()
     for name, source in harness_sources().items():
         (package / name).write_bytes(source)
-    compile_all = (
-        "-S -s -m compileall -q --invalidation-mode unchecked-hash /usr/lib /sealgate"
-    ).split()
     prune = " ".join(f'"$1"{path}' for path in rootfs.PRUNED)
     hooks = [
         f"rm -rf {prune}",
         'mkdir -p "$1/sealgate" "$1/tmp" "$1/proc" "$1/sys" "$1/dev"',
         f'cp -r {shlex.quote(str(package))} "$1/sealgate/"',
         'mv "$1/sealgate/_sealgate_harness/start.py" "$1/sealgate/start.py"',
-        'env -i PATH="$PATH" PYTHONHASHSEED=0 chroot "$1" /usr/bin/python3 '
-        + shlex.join(compile_all),
+        f'env -i PATH="$PATH" PYTHONHASHSEED=0 chroot "$1" /usr/bin/python3 {COMPILE}',
         f'cd "$1/var/cache/apt/archives" && ls *.deb > {shlex.quote(str(work / "packages.txt"))}',
     ]
     command = ["mmdebstrap", "--mode=root", "--variant=extract", "--quiet"]

@@ -20,8 +20,18 @@ LABEL_OWNER = "org.sealgate.owner"
 TMP_MAX_BYTES = 16 << 20
 TMP_INODES = 1024
 OPEN_FILES = 256
-SPARE_PROCESSES = 16
-"""Processes beyond the plugin's own: the supervisor, and the threads of the runtime that starts it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """What a runtime itself needs inside the limits: processes and threads, and bytes."""
+
+    processes: int
+    memory_bytes: int
+
+
+OVERHEADS = {"runc": Overhead(1, 0), "runsc": Overhead(64, 32 << 20)}
+"""Under runc the supervisor alone; under gVisor the user-space kernel is in the same cgroup too."""
 
 MASKED_PATHS = (
     # the engine's own list
@@ -97,7 +107,7 @@ class Hardening:
     seccomp: str = dataclasses.field(default_factory=seccomp_profile)
     memory_bytes: int = 128 << 20
     swap: bool = False
-    pids: int = 16 + SPARE_PROCESSES
+    pids: int = 17
     nano_cpus: int = 1_000_000_000
     ipc: str = "none"
     log_driver: str = "none"
@@ -187,8 +197,9 @@ def for_limits(base: Hardening, *, memory_bytes: int, processes: int) -> Hardeni
         memory_bytes: memory of the whole container, the harness included, in bytes.
         processes: processes and threads of the plugin.
     """
+    extra = OVERHEADS.get(base.runtime, OVERHEADS["runsc"])
     return dataclasses.replace(
         base,
-        memory_bytes=memory_bytes if base.memory_bytes else 0,
-        pids=processes + SPARE_PROCESSES if base.pids else 0,
+        memory_bytes=memory_bytes + extra.memory_bytes if base.memory_bytes else 0,
+        pids=processes + extra.processes if base.pids else 0,
     )

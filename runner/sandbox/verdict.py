@@ -15,6 +15,8 @@ from trust.errors import shown
 from trust.wheel import Limits
 
 KILLED = 128 + signal.SIGKILL
+SENTRY_STOPPED = 2
+"""Exit code of gVisor's kernel when its own run-time system gives up."""
 _ERROR_KEYS = {"type", "message", "traceback"}
 
 
@@ -112,7 +114,8 @@ def _judge(
         case protocol.WALL_LIMIT:
             return "timeout", None, None, out_of_time(limits)
         case protocol.CPU_LIMIT:
-            return (*_out_of_cpu(limits)[:1], None, None, _out_of_cpu(limits)[2])
+            status, _, detail = _out_of_cpu(limits)
+            return status, None, None, detail
         case _:
             detail = "the plugin's process wrote something else than an answer"
             return "protocol_error", None, None, detail
@@ -121,6 +124,8 @@ def _judge(
 def of_response(response: Response, context: Context) -> Execution:
     """Return what came of a call whose response was read."""
     status, result, error, detail = _judge(response, context.limits)
+    # without a cgroup to ask, a worker that has not been reaped has used nothing that is known
+    measured = response.from_cgroup or response.memory_peak_bytes > 0
     return Execution(
         status=status,
         result=result,
@@ -129,9 +134,9 @@ def of_response(response: Response, context: Context) -> Execution:
         stderr=response.stderr.decode("utf-8", "replace"),
         usage=Usage(
             wall_seconds=context.wall_seconds,
-            cpu_seconds=response.cpu_seconds,
-            memory_peak_bytes=response.memory_peak_bytes,
-            source="cgroup" if response.from_cgroup else "rusage",
+            cpu_seconds=response.cpu_seconds if measured else None,
+            memory_peak_bytes=response.memory_peak_bytes if measured else None,
+            source=("cgroup" if response.from_cgroup else "rusage") if measured else "",
             result_bytes=len(response.payload) if response.ending == protocol.RESULT else 0,
             stdout_bytes=len(response.stdout),
             stderr_bytes=len(response.stderr),
@@ -153,6 +158,9 @@ def of_death(death: Death, context: Context) -> Execution:
         return without_response(*_out_of_memory(context.limits)[::2], context)
     if death.exit_code == KILLED:
         detail = "the whole container was killed; the kernel does that when memory runs out"
+        return without_response("resource_limit", detail, context)
+    if death.exit_code == SENTRY_STOPPED and context.sandbox.get("runtime") == "runsc":
+        detail = "gVisor's kernel stopped; it does when it may start no more threads"
         return without_response("resource_limit", detail, context)
     told = "no exit code" if death.exit_code is None else f"exit code {death.exit_code}"
     detail = f"the container ended without a response ({told})"

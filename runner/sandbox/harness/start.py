@@ -3,7 +3,7 @@
 import sys
 
 sys.path.insert(0, "/sealgate")
-from _sealgate_harness import supervisor  # type: ignore[import-not-found]  # noqa: E402
+from _sealgate_harness import supervisor  # type: ignore[import-not-found]
 
 sys.path.pop(0)
 supervisor.main()

@@ -15,6 +15,7 @@ a violation of the protocol. When stdin ends, the runner is gone, and so is the 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -273,8 +274,8 @@ def main() -> NoReturn:
     meters = Meters()
     for fd in (task_read, answer_write, out_write, err_write):
         os.close(fd)
-    for number in (0, 1, 2):
-        os.dup2(null, number)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
     if _libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         os._exit(EXIT_NOT_HIDDEN)
     os.set_blocking(wake_write, False)
@@ -294,16 +295,13 @@ def main() -> NoReturn:
     frame = call.response(ending)
     os.set_blocking(stdout, True)
     _write(stdout, frame)
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     os._exit(0)
 
 
 def _warm_up() -> None:
     """Import what nearly every plugin imports, and walk the worker's road once."""
-    import importlib.resources
     import io
     import zipfile
 
@@ -319,7 +317,7 @@ def _warm_up() -> None:
 
     value = _warm_up.run(json.loads('{"a": [1, 2.5, "x", null, true]}'))
     json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    sys.meta_path.remove(loader)  # type: ignore[arg-type]  # duck-typed, as importlib does
+    sys.meta_path.remove(loader)
     del sys.modules["_warm_up"]
     gc.collect()
     gc.freeze()

@@ -31,7 +31,7 @@ class WheelLoader(importlib.abc.InspectLoader):
         )
 
     def _member(self, fullname: str) -> tuple[str, bool]:
-        """Return the member that holds a module, and whether it is a package; raises ImportError."""
+        """Return the member of a module, and whether it is a package; raises ImportError."""
         path = fullname.replace(".", "/")
         for member, is_package in ((f"{path}/__init__.py", True), (f"{path}.py", False)):
             if member in self._names:
@@ -105,7 +105,7 @@ class WheelLoader(importlib.abc.InspectLoader):
         for folder in sorted(self._folders):
             if folder.endswith(".dist-info") and "/" not in folder:
                 found = importlib.metadata.PathDistribution(
-                    zipfile.Path(self._archive, folder + "/")  # type: ignore[arg-type]  # a PathLike in practice
+                    zipfile.Path(self._archive, folder + "/")
                 )
                 name = re.sub(r"[-_.]+", "-", folder.split("-")[0]).lower()
                 if wanted is None or re.sub(r"[-_.]+", "-", wanted).lower() == name:
@@ -146,5 +146,5 @@ class _Resources:
 def install(wheel: bytes) -> WheelLoader:
     """Make the wheel importable, after everything else that is."""
     loader = WheelLoader(wheel)
-    sys.meta_path.append(loader)  # type: ignore[arg-type]  # duck-typed, as importlib does
+    sys.meta_path.append(loader)
     return loader

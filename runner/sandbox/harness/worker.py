@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -129,10 +130,8 @@ def run(task: int, answer: int) -> None:
         ending, cap = protocol.EXCEPTION, protocol.MAX_ERROR
         payload = clean(error)
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(BaseException):  # the plugin may have replaced it
             stream.flush()
-        except BaseException:  # noqa: BLE001, S110, PERF203 - the plugin may have replaced it
-            pass
     if len(payload) > cap:
         ending, payload = protocol.RESULT_LIMIT, b""
     frame = memoryview(pack(ending, len(payload)) + payload)
