@@ -28,7 +28,11 @@ REQUEST_FIELDS = 3
 """The wheel's file name, the policy and the wheel."""
 
 PRELOADED_ENCODINGS = ("ascii", "latin-1", "iso8859-15", "cp1252", "utf-8-sig")
+_OWN_ENCODINGS = ("unicode_escape", "raw_unicode_escape")
 """Encodings of sources, beside UTF-8, that can be read; others make the scan incomplete."""
+
+_COLLECTOR = (100_000, 2, 5)
+"""Garbage is collected rarely: syntax trees are many objects that live and die together."""
 
 _REHEARSED = "rehearsal"
 
@@ -56,14 +60,14 @@ def _prepare(bounds: Mapping[str, Any]) -> Analysis | None:
         from scanner import analysis
         from scanner.bandit_run import Bandit
 
-        for encoding in PRELOADED_ENCODINGS:
+        for encoding in PRELOADED_ENCODINGS + _OWN_ENCODINGS:
             "".encode(encoding)
         _STATE["analyse"] = analysis.analyse
         _STATE["bandit"] = Bandit(bounds["bandit"])
         _rehearse()
-        gc.collect()
+        sys.meta_path.clear()
         gc.freeze()
-        gc.disable()
+        gc.set_threshold(*_COLLECTOR)
         jail.enter(
             Path(bounds["scratch"]),
             jail.Bounds(

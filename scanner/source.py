@@ -10,7 +10,7 @@ import io
 import re
 import tokenize
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from scanner.model import Confidence, Finding, Rule
@@ -116,6 +116,28 @@ class Source(Text):
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.extend((f"{node.module}.{alias.name}", node) for alias in node.names)
         return tuple(found)
+
+    def imports_of(self, modules: Collection[str]) -> Iterator[tuple[str, ast.stmt | ast.expr]]:
+        """Yield (module, statement) for each statement that imports one of `modules`, once.
+
+        A constant name that is imported by a call counts too.
+        """
+        seen: set[tuple[int, str]] = set()
+        statements: list[tuple[str, ast.stmt | ast.expr]] = list(self.imports)
+        statements += self._imported_by_calls
+        for name, node in statements:
+            parts = name.split(".")
+            for length in range(1, len(parts) + 1):
+                module = ".".join(parts[:length])
+                if module in modules and (id(node), module) not in seen:
+                    seen.add((id(node), module))
+                    yield module, node
+                    break
+
+    @functools.cached_property
+    def _imported_by_calls(self) -> tuple[tuple[str, ast.Call], ...]:
+        found = ((self._imported(call, 0), call) for call in self.calls)
+        return tuple((name, call) for name, call in found if name)
 
     @functools.cached_property
     def _aliases(self) -> dict[str, str]:

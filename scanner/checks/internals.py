@@ -25,7 +25,7 @@ PATCH = Rule(
 CODE = Rule(
     "SG313",
     "HandmadeCode",
-    "high",
+    "medium",
     "Code objects are loaded from data or put together by hand.",
     "Write the code as source.",
 )

@@ -21,6 +21,5 @@ _MODULES = frozenset({"ctypes", "_ctypes", "cffi", "_cffi_backend", "mmap", "pyb
 
 def check(source: Source) -> Iterator[Hit]:
     """Yield a hit for each such import."""
-    for name, statement in source.imports:
-        if name.split(".")[0] in _MODULES:
-            yield hit_at(NATIVE, statement, f"import of {name}")
+    for module, statement in source.imports_of(_MODULES):
+        yield hit_at(NATIVE, statement, f"import of {module}")

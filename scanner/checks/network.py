@@ -16,40 +16,39 @@ NETWORK = Rule(
 )
 RULES = (NETWORK,)
 
-_MODULES = (
-    "socket",
-    "_socket",
-    "ssl",
-    "http.client",
-    "http.server",
-    "urllib.request",
-    "urllib3",
-    "requests",
-    "httpx",
-    "aiohttp",
-    "websocket",
-    "websockets",
-    "ftplib",
-    "smtplib",
-    "imaplib",
-    "poplib",
-    "nntplib",
-    "telnetlib",
-    "xmlrpc.client",
-    "xmlrpc.server",
-    "socketserver",
-    "paramiko",
-    "pycurl",
-    "dns",
-    "scapy",
-    "boto3",
+_MODULES = frozenset(
+    {
+        "socket",
+        "_socket",
+        "ssl",
+        "http.client",
+        "http.server",
+        "urllib.request",
+        "urllib3",
+        "requests",
+        "httpx",
+        "aiohttp",
+        "websocket",
+        "websockets",
+        "ftplib",
+        "smtplib",
+        "imaplib",
+        "poplib",
+        "nntplib",
+        "telnetlib",
+        "xmlrpc.client",
+        "xmlrpc.server",
+        "socketserver",
+        "paramiko",
+        "pycurl",
+        "dns",
+        "scapy",
+        "boto3",
+    }
 )
 
 
 def check(source: Source) -> Iterator[Hit]:
     """Yield a hit for each such import."""
-    for name, statement in source.imports:
-        for module in _MODULES:
-            if name == module or name.startswith(f"{module}."):
-                yield hit_at(NETWORK, statement, f"import of {name}")
-                break
+    for module, statement in source.imports_of(_MODULES):
+        yield hit_at(NETWORK, statement, f"import of {module}")

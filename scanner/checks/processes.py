@@ -42,7 +42,17 @@ _STARTERS = (
     "asyncio.create_subprocess_",
     "_posixsubprocess.",
 )
-_MODULES = frozenset({"subprocess", "multiprocessing", "pty", "_posixsubprocess", "pexpect", "sh"})
+_MODULES = frozenset(
+    {
+        "subprocess",
+        "multiprocessing",
+        "pty",
+        "_posixsubprocess",
+        "pexpect",
+        "sh",
+        "concurrent.futures.ProcessPoolExecutor",
+    }
+)
 
 
 def check(source: Source) -> Iterator[Hit]:
@@ -51,6 +61,5 @@ def check(source: Source) -> Iterator[Hit]:
         name = source.dotted(call.func)
         if name.startswith(_STARTERS):
             yield hit_at(STARTS, call, f"call of {name}")
-    for name, statement in source.imports:
-        if name.split(".")[0] in _MODULES or name == "concurrent.futures.ProcessPoolExecutor":
-            yield hit_at(IMPORTS, statement, f"import of {name}")
+    for module, statement in source.imports_of(_MODULES):
+        yield hit_at(IMPORTS, statement, f"import of {module}")
