@@ -17,6 +17,7 @@ from registry.readmodel import (
     Delta,
     FileView,
     FindingView,
+    Materials,
     Page,
     PluginView,
     QueueItem,
@@ -266,6 +267,16 @@ def report(services: Services, name: str, number: str) -> tuple[str, bytes] | No
         if row.scan is None:
             return None
         return row.scan.report_sha256, services.blobs.read(row.scan.report_sha256)
+
+
+def materials(services: Services, name: str, number: str) -> Materials | None:
+    """Return what a review of this version must name; None before its scan ended.
+
+    Raises:
+        NotFound: no such version.
+    """
+    with services.database.read() as session:
+        return reviews.materials(find(session, name, number))
 
 
 def bundle(services: Services, name: str, number: str, sha256: str) -> tuple[str, bytes] | None:

@@ -1,0 +1,48 @@
+"""The registry's Flask application."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from flask import Flask
+
+from registry import api, health, http, httperrors
+from registry.clock import Clock, utc_now
+from registry.services import EXTENSION, Services
+from registry.settings import MAX_BUNDLE, Settings
+
+FORM_OVERHEAD = 64 * 1024
+"""Bytes of a form beside its files: boundaries and headers."""
+
+
+def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
+    """Make the application: JSON API, health checks, and the pages.
+
+    Args:
+        settings: the validated settings; they name no secret.
+        clock: the current time, timezone-aware UTC.
+
+    Raises:
+        Unavailable: the database or the blob store cannot be used.
+    """
+    app = Flask("registry", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + MAX_BUNDLE + FORM_OVERHEAD
+    app.config["MAX_FORM_MEMORY_SIZE"] = FORM_OVERHEAD
+    app.config["MAX_FORM_PARTS"] = 16
+    app.extensions[EXTENSION] = Services.open(settings, clock)
+    http.install(app)
+    httperrors.install(app)
+    app.register_blueprint(api.blueprint)
+    app.register_blueprint(health.blueprint)
+    app.add_url_rule("/openapi.json", "openapi", api.openapi, methods=["GET"])
+    if importlib.util.find_spec("registry.web") is not None:
+        _install_pages(app)
+    return app
+
+
+def _install_pages(app: Flask) -> None:
+    from registry import web
+    from registry.web import errors
+
+    web.install(app)
+    app.extensions[httperrors.ERROR_PAGE] = errors.error_page
