@@ -12,10 +12,8 @@ from __future__ import annotations
 from flask import Blueprint, Flask
 from jinja2 import StrictUndefined
 
-from registry.httperrors import ERROR_PAGE
 from registry.web import assets, browse, formats, reviewing, submitting
 from registry.web import context as page_context
-from registry.web.errors import error_page
 
 blueprint = Blueprint("web", __name__, template_folder="templates")
 
@@ -38,10 +36,11 @@ for _method, _rule, _endpoint, _view in ROUTES:
 
 
 def install(app: Flask) -> None:
-    """Add the pages, their filters and their error pages to `app`.
+    """Add the pages and their filters to `app`.
 
     The response headers, the Content-Security-Policy among them, are the application's: it gives
-    them to every answer (`registry.http`).
+    them to every answer (`registry.http`). It also decides which addresses answer an error with
+    `registry.web.errors.error_page`.
     """
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = True
@@ -49,7 +48,6 @@ def install(app: Flask) -> None:
     formats.install(app)
     app.jinja_env.globals.update(page_context.GLOBALS)
     app.register_blueprint(blueprint)
-    app.extensions[ERROR_PAGE] = error_page
 
 
 __all__ = ["ROUTES", "blueprint", "install"]

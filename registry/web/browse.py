@@ -6,8 +6,9 @@ from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from registry import queries
-from registry.readmodel import EvidenceView, ScanView, VersionView
-from registry.services import current
+from registry.readmodel import EvidenceView, FindingView, ScanView, VersionView
+from registry.report import read_report
+from registry.services import Services, current
 
 MAX_QUERY = 200
 """Characters of a search text that are looked at."""
@@ -24,7 +25,7 @@ def page_number() -> int:
 def home() -> str:
     """The list of plugins, and what was published last."""
     services = current()
-    text = request.args.get("q", "").strip()[:MAX_QUERY]
+    text = request.args.get("q", "").replace("\0", "").strip()[:MAX_QUERY]
     return render_template(
         "home.html",
         page=queries.search_plugins(services, text, page_number()),
@@ -58,8 +59,13 @@ def version(name: str, version: str) -> str | Response:
         version=view,
         steps=steps(view),
         vouchers=[(bundle, claim(view, bundle)) for bundle in view.evidence],
-        findings=queries.review(services, name, version).findings if view.scan else (),
+        findings=_findings(services, name, version),
     )
+
+
+def _findings(services: Services, name: str, version: str) -> tuple[FindingView, ...]:
+    report = queries.report(services, name, version)
+    return () if report is None else read_report(report[1])[0]
 
 
 def steps(view: VersionView) -> list[tuple[str, str, str]]:

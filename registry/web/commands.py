@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 
 from registry.readmodel import EvidenceView, MethodView, VersionView
 
@@ -69,11 +70,11 @@ def reject(view: VersionView) -> str:
 def run(name: str, method: MethodView) -> str:
     """Call a method through the runner, with an argument for each that is required."""
     properties = method.arguments.get("properties")
+    inner = properties if isinstance(properties, Mapping) else {}
     required = method.arguments.get("required")
     words = ["sealgate", "run", shlex.quote(name), shlex.quote(method.name)]
     for argument in required if isinstance(required, list | tuple) else ():
-        inner = properties.get(argument) if hasattr(properties, "get") else None
-        words += ["--arg", shlex.quote(f"{argument}={_example(inner)}")]
+        words += ["--arg", shlex.quote(f"{argument}={_example(inner.get(argument))}")]
     return " ".join(words)
 
 
@@ -92,9 +93,12 @@ def sigstore_verify(view: VersionView, bundle: EvidenceView) -> str:
 
 def _example(schema: object) -> str:
     """Return a plausible value for an argument, as `--arg` takes it."""
-    kind = schema.get("type") if hasattr(schema, "get") else None
-    default = schema.get("default", schema.get("const")) if hasattr(schema, "get") else None
-    if isinstance(default, str | int | float | bool):
-        return default if isinstance(default, str) else json.dumps(default)
+    if not isinstance(schema, Mapping):
+        return "…"
+    default = schema.get("default", schema.get("const"))
+    if isinstance(default, str):
+        return default
+    if isinstance(default, bool | int | float):
+        return json.dumps(default)
     examples = {"integer": "1", "number": "1.5", "boolean": "true", "array": "[]", "object": "{}"}
-    return examples.get(kind, "…") if isinstance(kind, str) else "…"
+    return examples.get(str(schema.get("type")), "…")

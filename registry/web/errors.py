@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 
-from flask import render_template
+from flask import g, render_template
 
 from trust.errors import Problem
 
@@ -29,25 +30,24 @@ TEXTS: Mapping[int, tuple[str, str]] = MappingProxyType(
 )
 """Status -> (what happened, what to do)."""
 
+SAID_ALREADY = frozenset({"http.404", "http.405"})
+"""Problems that say no more than the page's own title does."""
 
-def error_page(
-    status: int, title: str, problems: tuple[Problem, ...], request_id: str
-) -> tuple[str, int]:
-    """Return the page for an HTTP error; it is the application's `registry.httperrors.ErrorPage`.
+
+def error_page(status: int, problems: tuple[Problem, ...] = ()) -> tuple[str, int]:
+    """Return the page for an HTTP error, and its status.
 
     Args:
         status: the HTTP status code.
-        title: the status's phrase, used where this module has no text of its own.
         problems: why; never the text of an unexpected exception.
-        request_id: what the operator finds the request by.
     """
-    words, advice = TEXTS.get(status, (title, "Go back and try again."))
+    words, advice = TEXTS.get(status, (HTTPStatus(status).phrase, "Go back and try again."))
     page = render_template(
         "error.html",
         status=status,
         title=words,
         advice=advice,
-        problems=problems,
-        request_id=request_id,
+        problems=[p for p in problems if p.code not in SAID_ALREADY],
+        request_id=g.get("request_id", ""),
     )
     return page, status

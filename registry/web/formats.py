@@ -182,6 +182,13 @@ def event_of(key: str) -> tuple[str, str]:
     return _lookup(EVENTS, key)
 
 
+def declared(value: str, subject: str) -> str:
+    """Return a manifest's value for people: a limit in bytes becomes a size."""
+    if subject.startswith("limit ") and subject.endswith("_bytes") and value.isdigit():
+        return size(int(value))
+    return value
+
+
 def install(app: Flask) -> None:
     """Give the filters to the templates of `app`."""
     app.jinja_env.filters.update(
@@ -195,6 +202,7 @@ def install(app: Flask) -> None:
         span=span,
         short=short,
         plural=plural,
+        declared=declared,
         state_of=state_of,
         result_of=result_of,
         event_of=event_of,

@@ -16,7 +16,6 @@ from registry.services import current
 from registry.web import sheets
 from registry.web.browse import page_number
 from registry.web.security import require_same_origin
-from registry.web.uploads import files
 from trust.errors import Problem, SealgateError, problem
 
 
@@ -47,8 +46,7 @@ def send(name: str, version: str) -> Response | tuple[str, int]:
     require_same_origin(request)
     services = current()
     try:
-        ((_, bundle),) = files(request, "bundle")
-        reviews.post(services, name, version, bundle)
+        reviews.submit_form(services, name, version, request)
     except NotFound:
         raise
     except SealgateError as refusal:
@@ -98,6 +96,7 @@ def _page(view: ReviewView, problems: Sequence[Problem]) -> str:
         view=view,
         tree=sheets.tree(view),
         inline=sheets.inline(view),
+        paths=frozenset(file.path for file in view.files),
         signature=_submission(view),
         previous=_previous(view),
         problems=problems,

@@ -16,7 +16,16 @@ from pygments.lexer import Lexer
 from pygments.lexers.configs import IniLexer, TOMLLexer
 from pygments.lexers.data import JsonLexer
 from pygments.lexers.python import PythonLexer
-from pygments.token import Comment, Keyword, Name, Number, Operator, String, Token, _TokenType
+from pygments.token import (
+    Comment,
+    Keyword,
+    Name,
+    Number,
+    Operator,
+    String,
+    _TokenType,
+    is_token_subtype,
+)
 
 from registry.readmodel import DiffLine, FindingView, LineKind, SourceLine
 from registry.web.formats import split_hidden
@@ -94,16 +103,37 @@ def source_rows(path: str, lines: Sequence[SourceLine]) -> list[Row]:
 def diff_rows(path: str, diff: Sequence[DiffLine], lines: Sequence[SourceLine]) -> list[Row]:
     """Return the rows of a unified diff; `lines` is the file's text in this version."""
     coloured = colour(path, tuple(line.text for line in lines))
-    known = {line.number: (line, pieces) for line, pieces in zip(lines, coloured, strict=True)}
+    new = {line.number: pieces for line, pieces in zip(lines, coloured, strict=True)}
+    texts = {line.number: line for line in lines}
+    old = _old_side(path, diff)
     rows = []
     for entry in diff:
-        line, pieces = known.get(entry.new or 0, (None, ()))
-        if line is None or line.text != entry.text:
-            pieces = _plain(entry.text)
+        line = texts.get(entry.new or 0)
+        if line is not None and line.text == entry.text:
+            pieces = new[line.number]
+        else:
+            pieces = old.get(entry.old or 0, _plain(entry.text))
         findings = line.findings if line is not None else ()
         cut = max(0, len(entry.text) - MAX_LINE)
         rows.append(Row(entry.kind, entry.old, entry.new, pieces, cut, findings))
     return rows
+
+
+def _old_side(path: str, diff: Sequence[DiffLine]) -> dict[int, tuple[Piece, ...]]:
+    """Return the coloured lines of the earlier version, as far as the diff shows them.
+
+    Each stretch of consecutive lines is coloured by itself: what opens before it is not known.
+    """
+    found: dict[int, tuple[Piece, ...]] = {}
+    stretch: list[DiffLine] = []
+    for entry in (*diff, DiffLine("hunk", None, None, "")):
+        if entry.kind == "hunk":
+            coloured = colour(path, tuple(line.text for line in stretch))
+            found.update((x.old or 0, y) for x, y in zip(stretch, coloured, strict=True))
+            stretch = []
+        elif entry.old is not None:
+            stretch.append(entry)
+    return found
 
 
 @lru_cache(maxsize=32)
@@ -154,6 +184,4 @@ def _append(pieces: list[Piece], css: str, text: str) -> None:
 
 
 def _css(kind: _TokenType) -> str:
-    if kind in Token.Name and kind is Token.Name:
-        return ""
-    return next((css for parent, css in _COLOURS if kind in parent), "")
+    return next((css for parent, css in _COLOURS if is_token_subtype(kind, parent)), "")

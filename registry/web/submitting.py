@@ -9,7 +9,6 @@ from registry import intake
 from registry.httperrors import status_of
 from registry.services import current
 from registry.web.security import require_same_origin
-from registry.web.uploads import files
 from trust.errors import Problem, SealgateError
 
 
@@ -23,8 +22,7 @@ def send() -> Response | tuple[str, int]:
     require_same_origin(request)
     services = current()
     try:
-        (filename, wheel), (_, bundle) = files(request, "wheel", "bundle")
-        accepted = intake.submit(services, filename, wheel, bundle)
+        accepted = intake.submit_form(services, request)
     except SealgateError as refusal:
         return _page(refusal.problems), status_of(refusal)
     return redirect(url_for("web.version", name=accepted.name, version=accepted.version), 303)
