@@ -77,7 +77,7 @@ def read_manifest(body: bytes, where: str, found: list[Problem]) -> Manifest | N
             name, module, qualname, entry["summary"], entry["arguments"], entry["result"]
         )
     return Manifest(
-        schema_version=raw["schema_version"],
+        schema_version=int(raw["schema_version"]),
         name=raw["name"],
         summary=raw["summary"],
         methods=MappingProxyType(methods),

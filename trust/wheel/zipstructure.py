@@ -202,7 +202,8 @@ def _read_directory(data: bytes, end: _End, problems: list[Problem]) -> list[Ent
         entries.append(entry)
         at = body + n + m + k
     if at != end.directory_end:
-        value = f"{end.directory_end - at} bytes: {data[at : at + 16]!r}"
+        hidden = data[at : min(end.directory_end, at + 16)]
+        value = f"{end.directory_end - at} bytes: {hidden!r}"
         what = "data hides between the central directory and the archive's end"
         problems.append(_bad("hidden-data", what, value, "nothing there"))
     return entries

@@ -1,0 +1,432 @@
+"""plugin.json: the published schema, the schemas it brings, and the code that it names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from tests.support.wheels import make_manifest, make_wheel
+from trust.errors import Problem
+from trust.outcomes import Failed, Passed
+from trust.wheel import Limits, inspect_wheel, read_wheel
+from trust.wheel.manifest import manifest_schema
+from trust.wheel.model import MAXIMA, MINIMA
+from trust.wheel.schemas import KEYWORDS, is_safe_pattern
+
+FILENAME = "example_plugin-1.0.0-py3-none-any.whl"
+
+SOURCE = """
+import os
+from os.path import join
+
+
+def function(arguments):
+    return {}
+
+
+def _private(arguments):
+    return {}
+
+
+def two(arguments, more):
+    return {}
+
+
+def two_with_default(arguments, more=1, *, other=2):
+    return {}
+
+
+def keyword_only(arguments, *, more):
+    return {}
+
+
+def none():
+    return {}
+
+
+def star(*arguments):
+    return {}
+
+
+async def later(arguments):
+    return {}
+
+
+VALUE = 1
+ALIAS = function
+
+
+class Things:
+    def method(self, arguments):
+        return {}
+
+    @staticmethod
+    def static(arguments):
+        return {}
+
+    @classmethod
+    def klass(cls, arguments):
+        return {}
+
+    def too_few(self):
+        return {}
+
+    class Inner:
+        def method(self, arguments):
+            return {}
+
+
+if True:
+    def conditional(arguments):
+        return {}
+"""
+
+
+def method(target: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "callable": target,
+        "summary": "Do it.",
+        "arguments": {"type": "object"},
+        "result": {},
+    } | changes
+
+
+def inspect(manifest: Any, **files: str) -> Passed[Any] | Failed:
+    paths = {f"example_plugin/{name}.py": text for name, text in files.items()}
+    _, data = make_wheel(source=SOURCE, manifest=manifest, files=paths)
+    return inspect_wheel(data, FILENAME)
+
+
+def assert_refused(manifest: Any, code: str, value: str, where: str = "") -> Problem:
+    outcome = inspect(manifest)
+    assert isinstance(outcome, Failed)
+    matching = [p for p in outcome.problems if p.code == code]
+    assert matching, [p.lines() for p in outcome.problems]
+    first = matching[0]
+    assert value in first.value, first.lines()
+    assert first.where.startswith(f"example_plugin/plugin.json{where}"), first.lines()
+    assert first.expected
+    assert first.advice
+    return first
+
+
+GOOD = method("example_plugin:function")
+
+
+def manifest(**changes: Any) -> dict[str, Any]:
+    return make_manifest(**({"methods": {"run": GOOD}} | changes))
+
+
+CALLABLES: dict[str, tuple[str, str]] = {
+    "os:system": ("manifest.callable-outside", "os:system"),
+    "example_plugin_evil:function": ("manifest.callable-outside", "example_plugin_evil"),
+    "example_plugin:missing": ("manifest.callable-missing", "missing"),
+    "example_plugin:VALUE": ("manifest.callable-missing", "VALUE"),
+    "example_plugin:ALIAS": ("manifest.callable-missing", "ALIAS"),
+    "example_plugin:join": ("manifest.callable-missing", "join"),
+    "example_plugin:os.system": ("manifest.callable-missing", "os.system"),
+    "example_plugin:conditional": ("manifest.callable-missing", "conditional"),
+    "example_plugin:Things": ("manifest.callable-missing", "Things"),
+    "example_plugin:Things.missing": ("manifest.callable-missing", "Things.missing"),
+    "example_plugin:Things.mro": ("manifest.callable-missing", "Things.mro"),
+    "example_plugin:_private": ("manifest.callable-private", "_private"),
+    "example_plugin:Things.__init__": ("manifest.callable-private", "Things.__init__"),
+    "example_plugin._hidden:function": ("manifest.callable-private", "_hidden"),
+    "example_plugin.absent:function": ("manifest.callable-module", "absent"),
+    "example_plugin:later": ("manifest.callable-async", "later"),
+    "example_plugin:two": ("manifest.callable-signature", "two"),
+    "example_plugin:none": ("manifest.callable-signature", "none"),
+    "example_plugin:keyword_only": ("manifest.callable-signature", "keyword_only"),
+    "example_plugin:Things.too_few": ("manifest.callable-signature", "Things.too_few"),
+    "example_plugin": ("manifest.invalid", "example_plugin"),
+    "example_plugin:a.b.c": ("manifest.invalid", "example_plugin:a.b.c"),
+    "example_plugin:function()": ("manifest.invalid", "function()"),
+    "..example_plugin:function": ("manifest.invalid", "..example_plugin"),
+    "example_plugin:\u0440un": ("manifest.invalid", "\u0440un"),
+}
+
+
+@pytest.mark.parametrize("target", CALLABLES)
+def test_callable_is_refused(target: str) -> None:
+    code, value = CALLABLES[target]
+    assert_refused(manifest(methods={"run": method(target)}), code, value, "#/methods/run/callable")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "example_plugin:function",
+        "example_plugin:two_with_default",
+        "example_plugin:star",
+        "example_plugin:Things.method",
+        "example_plugin:Things.static",
+        "example_plugin:Things.klass",
+        "example_plugin.other:run",
+    ],
+)
+def test_callable_is_accepted(target: str) -> None:
+    outcome = inspect(
+        manifest(methods={"run": method(target)}), other="def run(arguments): return 1"
+    )
+    assert isinstance(outcome, Passed), outcome
+
+
+def test_module_that_exists_twice() -> None:
+    files = {"example_plugin/other.py": "", "example_plugin/other/__init__.py": ""}
+    methods = {"run": method("example_plugin.other:run")}
+    _, data = make_wheel(source=SOURCE, manifest=manifest(methods=methods), files=files)
+    outcome = inspect_wheel(data, FILENAME)
+    assert isinstance(outcome, Failed)
+    (found,) = outcome.problems
+    assert found.code == "manifest.callable-module"
+    assert "exists twice" in found.what
+
+
+def _huge_chain(length: int) -> dict[str, Any]:
+    steps: dict[str, Any] = {f"a{n}": {"$ref": f"#/$defs/a{n + 1}"} for n in range(length)}
+    return {"type": "object", "$defs": {**steps, f"a{length}": {}}, "$ref": "#/$defs/a0"}
+
+
+def _laughs(length: int) -> dict[str, Any]:
+    steps: dict[str, Any] = {
+        f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(length)
+    }
+    return {"type": "object", "$defs": {**steps, f"a{length}": {}}, "$ref": "#/$defs/a0"}
+
+
+SCHEMAS: dict[str, tuple[Mapping[str, Any], str, str]] = {
+    "remote": ({"$ref": "https://evil.example/s.json"}, "manifest.schema-ref", "evil.example"),
+    "file": ({"$ref": "file:///etc/passwd"}, "manifest.schema-ref", "file:///etc/passwd"),
+    "relative": ({"$ref": "other.json"}, "manifest.schema-ref", "other.json"),
+    "nowhere": ({"$ref": "#/$defs/none"}, "manifest.schema-ref", "#/$defs/none"),
+    "no schema": ({"$ref": "#/title", "title": "x"}, "manifest.schema-ref", "#/title"),
+    "itself": ({"$ref": "#"}, "manifest.schema-recursive", "circle"),
+    "circle": (
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+        "manifest.schema-recursive",
+        "circle",
+    ),
+    "unused circle": (
+        {"$defs": {"a": {"not": {"$ref": "#/$defs/a"}}}},
+        "manifest.schema-recursive",
+        "circle",
+    ),
+    "tree": (
+        {"properties": {"child": {"$ref": "#"}}},
+        "manifest.schema-recursive",
+        "circle",
+    ),
+    "id": ({"$id": "https://evil.example"}, "manifest.schema-keyword", "$id"),
+    "dynamic": ({"$dynamicRef": "#x"}, "manifest.schema-keyword", "$dynamicRef"),
+    "unevaluated": ({"unevaluatedItems": False}, "manifest.schema-keyword", "unevaluatedItems"),
+    "unique": ({"items": {"uniqueItems": True}}, "manifest.schema-keyword", "uniqueItems"),
+    "misspelt": ({"proprties": {}}, "manifest.schema-keyword", "proprties"),
+    "dialect": (
+        {"$schema": "http://json-schema.org/draft-07/schema#"},
+        "manifest.schema-dialect",
+        "draft-07",
+    ),
+    "invalid": ({"properties": {"a": {"type": "text"}}}, "manifest.schema-invalid", "text"),
+    "negative": ({"maxLength": -1}, "manifest.schema-invalid", "-1"),
+    "pattern": ({"pattern": "^(a+)+$"}, "manifest.schema-pattern", "^(a+)+$"),
+    "pattern of names": (
+        {"patternProperties": {"(a|a)*b": {}}},
+        "manifest.schema-pattern",
+        "(a|a)*b",
+    ),
+    "pattern beyond re": ({"pattern": "^a{99999999999999}"}, "manifest.schema-invalid", ""),
+    "chain": (_huge_chain(3000), "manifest.schema-too-large", "deep"),
+    "laughs": (_laughs(20), "manifest.schema-too-large", "subschemas"),
+    "many": (
+        {"anyOf": [{"type": "object"}] * 2100},
+        "manifest.schema-too-large",
+        "2101 subschemas",
+    ),
+}
+
+
+@pytest.mark.parametrize("place", ["arguments", "result"])
+@pytest.mark.parametrize("case", SCHEMAS)
+def test_schema_is_refused(case: str, place: str) -> None:
+    schema, code, value = SCHEMAS[case]
+    entry = method("example_plugin:function", **{place: {"type": "object"} | schema})
+    assert_refused(manifest(methods={"run": entry}), code, value, f"#/methods/run/{place}")
+
+
+def test_schema_that_is_honest_is_accepted() -> None:
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "properties": {
+            "$ref": {"const": {"$ref": "https://example.com"}},
+            "date": {"type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}$"},
+            "rows": {"type": "array", "items": {"$ref": "#/$defs/row"}},
+            "a/b": {"$ref": "#/properties/date"},
+            "x": {"enum": [{"uniqueItems": True}]},
+        },
+        "additionalProperties": False,
+        "$defs": {"row": {"type": "object", "additionalProperties": {"type": "number"}}},
+    }
+    entry = method("example_plugin:function", arguments=schema)
+    assert isinstance(inspect(manifest(methods={"run": entry})), Passed)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "safe"),
+    [
+        ("^[a-z][a-z0-9-]{0,62}$", True),
+        ("^\\d{4}-\\d{2}$", True),
+        ("^[^@ ]+@example\\.org$", True),
+        ("^", True),
+        ("a+$", False),
+        ("^a+b+$", False),
+        ("^(a|b)$", False),
+        ("^a|b", False),
+        ("^(?=a)", False),
+        ("^(a)\\1", False),
+        ("^a{1,2}{3}", False),
+        ("^[a-z", False),
+        ("^a{5,2}$", False),
+        ("^" + "a" * 300, False),
+        ("^" + "[^a]" * 62 + "(", False),
+    ],
+)
+def test_patterns(pattern: str, safe: bool) -> None:
+    assert is_safe_pattern(pattern) is safe
+
+
+DOCUMENTS: dict[str, tuple[Any, str, str, str]] = {
+    "unknown key": (manifest(evil=1), "manifest.unknown-key", "evil", "#"),
+    "unknown limit": (manifest(limits={"disk": 1}), "manifest.unknown-key", "disk", "#/limits"),
+    "unknown method key": (
+        manifest(methods={"run": GOOD | {"shell": True}}),
+        "manifest.unknown-key",
+        "shell",
+        "#/methods/run",
+    ),
+    "missing key": (
+        {k: v for k, v in manifest().items() if k != "methods"},
+        "manifest.missing-key",
+        "methods",
+        "#",
+    ),
+    "no methods": (manifest(methods={}), "manifest.invalid", "{}", "#/methods"),
+    "method name": (
+        manifest(methods={"__class__": GOOD}),
+        "manifest.invalid",
+        "__class__",
+        "#/methods",
+    ),
+    "newer version": (manifest(schema_version=2), "manifest.invalid", "2", "#/schema_version"),
+    "true for one": (manifest(schema_version=True), "manifest.invalid", "True", "#/schema_version"),
+    "name form": (manifest(name="Example_Plugin"), "manifest.invalid", "Example_Plugin", "#/name"),
+    "name": (manifest(name="other"), "manifest.name-mismatch", "other", "#/name"),
+    "summary": (manifest(summary="Else."), "manifest.summary-mismatch", "Else.", "#/summary"),
+    "two-line summary": (manifest(summary="a\nb"), "manifest.invalid", "a\\nb", "#/summary"),
+    "permission": (
+        manifest(permissions=["network"]),
+        "manifest.permissions",
+        "network",
+        "#/permissions",
+    ),
+    "arguments not an object": (
+        manifest(methods={"run": GOOD | {"arguments": {"type": "array"}}}),
+        "manifest.invalid",
+        "array",
+        "#/methods/run/arguments/type",
+    ),
+    "arguments of any type": (
+        manifest(methods={"run": GOOD | {"arguments": {}}}),
+        "manifest.missing-key",
+        "type",
+        "#/methods/run/arguments",
+    ),
+    "not an object": ([], "manifest.invalid", "[]", "#"),
+    "duplicate key": (
+        b'{"schema_version": 1, "name": "a", "name": "b"}',
+        "manifest.json",
+        "name",
+        "",
+    ),
+    "nan": (b'{"schema_version": NaN}', "manifest.json", "NaN", ""),
+    "infinity": (b'{"schema_version": 1e999}', "manifest.json", "1e999", ""),
+    "not json": (b"{", "manifest.json", "line 1", ""),
+    "not utf-8": (b'{"name": "\xff"}', "manifest.json", "xff", ""),
+    "byte order mark": (b"\xef\xbb\xbf{}", "manifest.json", "line 1", ""),
+    "too deep": (b"[" * 40 + b"]" * 40, "manifest.json", "33", ""),
+    "too large": (b" " * (1 << 18) + b"{}", "manifest.json", "bytes", ""),
+}
+
+
+@pytest.mark.parametrize("case", DOCUMENTS)
+def test_document_is_refused(case: str) -> None:
+    document, code, value, where = DOCUMENTS[case]
+    assert_refused(document, code, value, where)
+
+
+@pytest.mark.parametrize("name", list(asdict(MAXIMA)))
+def test_limits_beyond_their_bounds_are_refused(name: str) -> None:
+    most, least = asdict(MAXIMA)[name], asdict(MINIMA)[name]
+    for value, bound in ((most + 1, most), (least / 2 if name == "wall_seconds" else 0, least)):
+        found = assert_refused(
+            manifest(limits={name: value}),
+            "manifest.limit-out-of-range",
+            str(value),
+            f"#/limits/{name}",
+        )
+        assert str(bound).removesuffix(".0") in found.expected
+
+
+def test_limits_that_are_declared_hold_and_the_rest_is_default() -> None:
+    filename, data = make_wheel(
+        manifest=make_manifest(limits={"wall_seconds": 2, "cpu_seconds": 3.0})
+    )
+    limits = read_wheel(data, filename).manifest.limits
+    assert limits == Limits(wall_seconds=2.0, cpu_seconds=3)
+    assert type(limits.wall_seconds) is float
+    assert type(limits.cpu_seconds) is int
+
+
+def test_both_summaries_and_names_are_told() -> None:
+    found = assert_refused(manifest(name="other"), "manifest.name-mismatch", "other")
+    assert "example-plugin" in found.expected
+
+
+def test_published_schema_and_model_agree() -> None:
+    schema = manifest_schema()
+    properties = schema["properties"]["limits"]["properties"]
+    assert {k: v["default"] for k, v in properties.items()} == asdict(Limits())
+    assert {k: v["maximum"] for k, v in properties.items()} == asdict(MAXIMA)
+    assert {k: v["minimum"] for k, v in properties.items()} == asdict(MINIMA)
+
+
+def test_published_schema_describes_everything() -> None:
+    def check(node: Any) -> None:
+        if not isinstance(node, dict):
+            return
+        for name, member in {**node.get("properties", {}), **node.get("$defs", {})}.items():
+            if name == "type":
+                continue
+            assert member.get("title"), name
+            assert member.get("description", "").endswith("."), name
+            check(member)
+        if "properties" in node and node.get("title") not in ("Arguments", "Result"):
+            assert node["additionalProperties"] is False
+
+    schema = json.loads(json.dumps(dict(manifest_schema())))
+    assert schema["$id"].startswith("https://")
+    check(schema)
+
+
+def test_accepted_keywords_are_keywords_of_the_dialect() -> None:
+    vocabularies = json.dumps(Draft202012Validator.META_SCHEMA)
+    assert "vocab/core" in vocabularies
+    known = {*Draft202012Validator.VALIDATORS, "$schema", "$comment", "title", "description"}
+    known |= {"default", "examples", "deprecated", "readOnly", "writeOnly", "then", "else"}
+    known |= {"$defs", "minContains", "maxContains", "contentEncoding", "contentMediaType"}
+    assert known >= KEYWORDS
