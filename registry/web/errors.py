@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from types import MappingProxyType
 
-from flask import g, render_template
+from flask import render_template
 
 from trust.errors import Problem
 
@@ -34,20 +33,24 @@ SAID_ALREADY = frozenset({"http.404", "http.405"})
 """Problems that say no more than the page's own title does."""
 
 
-def error_page(status: int, problems: tuple[Problem, ...] = ()) -> tuple[str, int]:
-    """Return the page for an HTTP error, and its status.
+def error_page(
+    status: int, title: str, problems: tuple[Problem, ...], request_id: str
+) -> tuple[str, int]:
+    """Return the page for an HTTP error and its status: a `registry.httperrors.ErrorPage`.
 
     Args:
         status: the HTTP status code.
+        title: the status's phrase, used where this module has no text of its own.
         problems: why; never the text of an unexpected exception.
+        request_id: what the operator finds the request by.
     """
-    words, advice = TEXTS.get(status, (HTTPStatus(status).phrase, "Go back and try again."))
+    words, advice = TEXTS.get(status, (title, "Go back and try again."))
     page = render_template(
         "error.html",
         status=status,
         title=words,
         advice=advice,
         problems=[p for p in problems if p.code not in SAID_ALREADY],
-        request_id=g.get("request_id", ""),
+        request_id=request_id,
     )
     return page, status
