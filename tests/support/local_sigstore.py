@@ -84,19 +84,22 @@ class LocalSigstore:
         client_trust_config: the instance's `ClientTrustConfig`, JSON.
     """
 
-    def __init__(self, clock: Callable[[], datetime] | None = None) -> None:
-        """Make new keys.
+    def __init__(
+        self, clock: Callable[[], datetime] | None = None, keys: AuthorityKeys | None = None
+    ) -> None:
+        """Assemble the instance.
 
         Args:
             clock: the authority's time, aware and in UTC; default: the real time. With a clock,
                 signatures are made as of its time, past or future (it may later go back by a
                 year).
+            keys: the authority's keys; default: new ones.
         """
         self._clock = clock
         created = min(utc_now(), clock()) - timedelta(days=366) if clock else utc_now()
         self.issuer = ISSUER
         self.authority = Authority(
-            AuthorityKeys.generate(created), ISSUER, log_path=None, clock=clock or utc_now
+            keys or AuthorityKeys.generate(created), ISSUER, log_path=None, clock=clock or utc_now
         )
         self.trusted_root = json.dumps(self.authority.trusted_root()).encode()
         self.client_trust_config = json.dumps(self.authority.client_trust_config()).encode()
