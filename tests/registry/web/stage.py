@@ -1,0 +1,128 @@
+"""A real registry for the tests of the pages: application, worker, identities, a movable clock."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from registry import intake, queries, reviews
+from registry.app import create_app
+from registry.services import Services, current
+from registry.settings import Settings
+from tests.support.evidence import TrustFixture
+from trust.evidence import statements
+
+
+class Stage:
+    """A registry in a folder, and people who act on it.
+
+    Attributes:
+        trust: identities, layout, signatures.
+        app: the real application.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.trust = TrustFixture()
+        self._offset = timedelta()
+        for name, data in (
+            ("trusted_root.json", self.trust.sigstore.trusted_root),
+            ("layout.json", self.trust.layout),
+            ("layout_owners.json", self.trust.owners),
+        ):
+            (folder / name).write_bytes(data)
+        self.settings = Settings(
+            database_url=f"sqlite:///{folder / 'registry.db'}",
+            blob_dir=folder / "blobs",
+            trusted_root=folder / "trusted_root.json",
+            layout=folder / "layout.json",
+            layout_owners=folder / "layout_owners.json",
+            trusted_issuers=frozenset({self.trust.issuer}),
+            base_url="http://localhost",
+            max_upload_bytes=4 << 20,
+        )
+        self.app = create_app(self.settings, clock=self.now)
+
+    def now(self) -> datetime:
+        """Return the registry's time."""
+        return datetime.now(UTC) + self._offset
+
+    def later(self, **span: float) -> None:
+        """Let time pass."""
+        self._offset += timedelta(**span)
+
+    @property
+    def services(self) -> Services:
+        """The application's parts."""
+        with self.app.app_context():
+            return current()
+
+    def submit(self, wheel: tuple[str, bytes], *, by: str | None = None) -> intake.Accepted:
+        """Submit a wheel as its author, past the browser."""
+        return intake.submit(self.services, *wheel, self.trust.submit(*wheel, by=by))
+
+    def review_bundle(
+        self,
+        name: str,
+        version: str,
+        by: str,
+        decision: statements.Decision = "approve",
+        comment: str = "",
+    ) -> bytes:
+        """Return a signed decision on the materials that the registry shows now."""
+        materials = queries.materials(self.services, name, version)
+        assert materials is not None
+        statement = statements.review_statement(
+            materials.filename,
+            materials.sha256,
+            decision=decision,
+            report_sha256=materials.report_sha256,
+            previous_sha256=materials.previous_sha256,
+            policy_sha256=materials.policy_sha256,
+            comment=comment,
+        )
+        return self.trust.sigstore.sign(by, statement)
+
+    def review(
+        self,
+        name: str,
+        version: str,
+        by: str,
+        decision: statements.Decision = "approve",
+        comment: str = "",
+    ) -> None:
+        """Decide on a version, past the browser."""
+        bundle = self.review_bundle(name, version, by, decision, comment)
+        reviews.post(self.services, name, version, bundle)
+
+    def publish(self, wheel: tuple[str, bytes], comment: str = "") -> intake.Accepted:
+        """Take a wheel all the way."""
+        accepted = self.submit(wheel)
+        self.work()
+        for reviewer in self.trust.reviewers[:2]:
+            self.review(accepted.name, accepted.version, reviewer, comment=comment)
+            comment = ""
+        self.work()
+        return accepted
+
+    @contextmanager
+    def served(self) -> Iterator[str]:
+        """Serve the application on a free port of loopback; yield its address."""
+        server = make_server("127.0.0.1", 0, self.app, threaded=True, request_handler=_Quiet)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.port}"
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        """Say nothing: the application has an access log of its own."""
