@@ -1,0 +1,255 @@
+"""The runner's HTTP API: a thin skin over `runner.service.Runner`.
+
+HTTP codes of an invocation say what became of the *request*; `status` in the body says what became
+of the *call*. A call that was executed is answered with 200 whatever its end (`ok`,
+`plugin_error`, `timeout`, `resource_limit`): a proxy or client library that repeats 5xx must not
+run a plugin twice. Otherwise: 401, 403 (`refused`), 400, 413, 415, 422 (`invalid_arguments`),
+503 with Retry-After (`unavailable`: it could not be decided, executed or recorded).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from runner.audit import Audit
+from runner.calls import MAX_BODY_BYTES, InvocationReply, error_of, parse_request
+from runner.openapi import document
+from runner.policy import Caller
+from runner.readiness import Readiness
+from runner.service import Runner
+from trust import strictjson
+from trust.errors import Problem, SealgateError, problem
+from trust.log import LogError, LogUnavailable
+from trust.outcomes import Failed, Passed
+
+RETRY_AFTER_SECONDS = 5
+INVOCATIONS = "/v1/invocations"
+CODES = {
+    "ok": 200,
+    "plugin_error": 200,
+    "timeout": 200,
+    "resource_limit": 200,
+    "refused": 403,
+    "invalid_arguments": 422,
+    "unavailable": 503,
+}
+_TITLES = {401: "Not authenticated", 403: "Refused", 404: "Not found", 503: "Unavailable"}
+
+_logger = logging.getLogger(__name__)
+
+
+def _json(value: Any, code: int = 200, media: str = "application/json") -> Response:
+    response = Response(strictjson.dumps(value), code, mimetype=media)
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if code == 503:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if code == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="sealgate-runner"'
+    return response
+
+
+def _problems(code: int, problems: Sequence[Problem]) -> Response:
+    """Return RFC 9457 problem details."""
+    body = {
+        "type": "about:blank",
+        "title": _TITLES.get(code, "Request refused"),
+        "status": code,
+        "problems": [p.as_dict() for p in problems],
+    }
+    return _json(body, code, "application/problem+json")
+
+
+def _answer(reply: InvocationReply, code: int | None = None) -> Response:
+    unavailable = reply.status == "unavailable"
+    return _json(reply.as_dict(), CODES[reply.status] if code is None or unavailable else code)
+
+
+def _bearer() -> str:
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def _request_problem(code: str, what: str, value: object, expected: str) -> Problem:
+    return problem(
+        f"request.{code}",
+        what,
+        value=value,
+        expected=expected,
+        advice="see /openapi.json",
+    )
+
+
+def create_app(runner: Runner, audit: Audit, readiness: Readiness) -> Flask:
+    """Make the WSGI application.
+
+    Args:
+        runner: answers calls.
+        audit: whose log the audit routes read.
+        readiness: what /readyz asks.
+    """
+    app = Flask(__name__, static_folder=None)
+    # One byte more than a body may have, so that one that is too large is answered by us.
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
+
+    @app.post(INVOCATIONS)
+    def invoke() -> Response:
+        outcome = runner.authenticate(_bearer())
+        if isinstance(outcome, Failed):
+            return _answer(runner.unauthenticated(outcome.problems), 401)
+        caller = outcome.value
+        if request.mimetype != "application/json":
+            wrong = _request_problem(
+                "media-type", "the body's media type is not JSON's", request.mimetype,
+                "Content-Type: application/json",
+            )  # fmt: skip
+            return _answer(runner.malformed(caller, (wrong,)), 415)
+        length = request.content_length
+        body = b"" if length is not None and length > MAX_BODY_BYTES else request.get_data()
+        if (length or 0) > MAX_BODY_BYTES or len(body) > MAX_BODY_BYTES:
+            wrong = _request_problem(
+                "too-large", "the body is too large", f"{length} bytes",
+                f"at most {MAX_BODY_BYTES} bytes",
+            )  # fmt: skip
+            return _answer(runner.malformed(caller, (wrong,)), 413)
+        parsed = parse_request(body)
+        if isinstance(parsed, Failed):
+            return _answer(runner.malformed(caller, parsed.problems), 400)
+        return _answer(runner.invoke(parsed.value, caller))
+
+    _audit_routes(app, runner, audit)
+    _probe_routes(app, readiness)
+
+    @app.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> Response:
+        code = error.code or 500
+        found = _request_problem(
+            error.name.lower().replace(" ", "-"),
+            error.description or error.name,
+            f"{request.method} {request.path}",
+            "a request that /openapi.json describes",
+        )
+        return _failure(code, found)
+
+    @app.errorhandler(Exception)
+    def failed(error: Exception) -> Response:
+        _logger.exception("a request failed")
+        found = _request_problem("failed", "the runner failed", type(error).__name__, "an answer")
+        return _failure(503, found)
+
+    return app
+
+
+def _failure(code: int, found: Problem) -> Response:
+    """Answer what no route answered, in the shape that its path has."""
+    if request.path != INVOCATIONS:
+        return _problems(code, (found,))
+    status: Any = "unavailable" if code >= 500 else "invalid_arguments"
+    reply = InvocationReply("", status, error=error_of(status, found.what, (found,)))
+    return _answer(reply, code)
+
+
+def _number(name: str) -> int | None:
+    """Return a query parameter that is a number; None if it is absent."""
+    text = request.args.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= 15):
+        raise LogError(
+            _request_problem("number", f"the parameter {name} is not a number", text, "a size")
+        )
+    return int(text)
+
+
+def _audit_routes(app: Flask, runner: Runner, audit: Audit) -> None:
+    log = audit.reader
+
+    def guarded(answer: Callable[[], Response]) -> Response:
+        try:
+            return answer()
+        except LogUnavailable as error:
+            return _problems(503, error.problems)
+        except LogError as error:
+            return _problems(400, error.problems)
+
+    @app.get("/v1/audit/checkpoint")
+    def checkpoint() -> Response:
+        """Public: a checkpoint says how many records there are and nothing of what they say."""
+        return guarded(lambda: Response(log.checkpoint(), mimetype="text/plain"))
+
+    @app.get("/v1/audit/entries/<int:index>")
+    def entry(index: int) -> Response:
+        allowed = _auditor(runner)
+        if isinstance(allowed, Response):
+            return allowed
+
+        def answer() -> Response:
+            if index >= log.size:
+                missing = _request_problem("entry", "the log has no such entry", index, "an index")
+                return _problems(404, (missing,))
+            return _json({"entry": log.entry(index).decode(), **log.receipt(index).as_dict()})
+
+        return guarded(answer)
+
+    @app.get("/v1/audit/proof/inclusion")
+    def inclusion() -> Response:
+        def answer() -> Response:
+            index, size = _number("index") or 0, _number("size")
+            return _json(log.receipt(index, size).as_dict())
+
+        return guarded(answer)
+
+    @app.get("/v1/audit/proof/consistency")
+    def consistency() -> Response:
+        def answer() -> Response:
+            old, new = _number("old") or 0, _number("new")
+            size = log.size if new is None else new
+            proof = [digest.hex() for digest in log.consistency_proof(old, size)]
+            return _json({"old": old, "new": size, "proof": proof})
+
+        return guarded(answer)
+
+
+def _auditor(runner: Runner) -> Caller | Response:
+    """Return the caller, who may read the audit log, or the refusal."""
+    outcome = runner.authenticate(_bearer())
+    if isinstance(outcome, Passed) and outcome.value.may_read_audit:
+        return outcome.value
+    if isinstance(outcome, Failed):
+        return _problems(401, outcome.problems)
+    denied = problem(
+        "caller.no-audit",
+        "this caller may not read the audit log's entries",
+        value=outcome.value.name,
+        expected='a caller with "audit": true in the policy',
+        advice="ask the operator",
+    )
+    return _problems(403, (denied,))
+
+
+def _probe_routes(app: Flask, readiness: Readiness) -> None:
+    @app.get("/healthz")
+    def health() -> Response:
+        return _json({"status": "ok"})
+
+    @app.get("/readyz")
+    def ready() -> Response:
+        try:
+            found = readiness.problems()
+        except SealgateError as error:
+            found = {"readiness": error.problems}
+        in_the_way = any(found.values())
+        checks = {name: [p.as_dict() for p in problems] for name, problems in found.items()}
+        return _json(
+            {"status": "unavailable" if in_the_way else "ok", "checks": checks},
+            503 if in_the_way else 200,
+        )
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return _json(document())

@@ -1,0 +1,278 @@
+"""The runner's process: everything is loaded and checked, then it serves.
+
+Policy, layout, owners and trusted root are read once, at the start; a runner that cannot verify
+its own ground does not start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import waitress
+from flask import Flask
+
+from runner.admission import Admissions
+from runner.app import create_app
+from runner.audit import Audit
+from runner.clock import SystemClock, iso
+from runner.copies import Copy, RotatingFile, StandardOutput
+from runner.fetch import HttpRegistry
+from runner.policy import Policy
+from runner.policy_file import load_policy
+from runner.readiness import Readiness, clock_check, gate_check
+from runner.records import Origin
+from runner.recovery import Instance, check_not_rolled_back, keep_checkpoint, recover
+from runner.sandbox import Sandbox, image
+from runner.sandbox.engine import Engine
+from runner.service import Executes, Runner
+from runner.setup import load_signer
+from trust.errors import SealgateError, problem
+from trust.gate import Gate
+from trust.log import NoteVerifier
+
+THREADS = 16
+"""Calls that are served at one time."""
+CHECKPOINT_SECONDS = 2.0
+ENGINE_SECONDS = 2.0
+"""How long the engine may take to answer a readiness probe."""
+
+_logger = logging.getLogger(__name__)
+
+
+class StartRefused(SealgateError):
+    """The runner does not start: something it must rely on is missing or not valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerSettings:
+    """Where everything is.
+
+    Attributes:
+        policy: the runner's policy (JSON).
+        trusted_root: Sigstore trusted root (JSON).
+        layout: the signed layout.
+        layout_owners: the layout owners' keys.
+        audit_key: the pinned verifier key of the audit log.
+        state: the runner's private folder: signing key, log, `entrypoint.log`.
+        copy_to_stdout: whether records are copied to stdout as JSON lines.
+    """
+
+    policy: Path
+    trusted_root: Path
+    layout: Path
+    layout_owners: Path
+    audit_key: Path
+    state: Path
+    copy_to_stdout: bool = True
+
+    @classmethod
+    def under(cls, keys: Path, state: Path) -> RunnerSettings:
+        """Return the settings of a deployment with the usual names in `keys`."""
+        return cls(
+            keys / "runner_policy.json",
+            keys / "trusted_root.json",
+            keys / "layout.json",
+            keys / "layout_owners.json",
+            keys / "audit_log.vkey",
+            state,
+        )
+
+    @property
+    def audit_log(self) -> Path:
+        """The audit log's database."""
+        return self.state / "audit.sqlite"
+
+
+@dataclass(slots=True)
+class Service:
+    """A runner that is ready to serve."""
+
+    app: Flask
+    runner: Runner
+    audit: Audit
+    policy: Policy
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StartRefused(
+            problem(
+                "runner.start",
+                "the runner cannot read what it must rely on",
+                value=f"{path}: {error.strerror}",
+                expected="a readable file",
+                advice="run `sealgate init`, or correct the path",
+            )
+        ) from error
+
+
+def _audit(settings: RunnerSettings, stack: ExitStack) -> tuple[Audit, NoteVerifier]:
+    signer = load_signer(settings.state)
+    pinned = NoteVerifier.from_vkey(_read(settings.audit_key).decode("utf-8", "replace"))
+    if pinned != signer.verifier:
+        raise StartRefused(
+            problem(
+                "runner.audit-key",
+                "the audit log's signing key is not the pinned one",
+                value=signer.verifier_key,
+                expected=pinned.vkey,
+                advice="put the right key back; callers verify receipts with the pinned key",
+            )
+        )
+    copies: list[Copy] = [RotatingFile(settings.state / "entrypoint.log")]
+    if settings.copy_to_stdout:
+        copies.append(StandardOutput())
+    audit = Audit(settings.audit_log, signer, copies)
+    stack.callback(audit.close)
+    check_not_rolled_back(audit.reader, pinned, settings.state / "audit.checkpoint")
+    return audit, pinned
+
+
+def _checkpoints(audit: Audit, path: Path, ended: threading.Event) -> None:
+    while not ended.wait(CHECKPOINT_SECONDS):
+        try:
+            keep_checkpoint(audit.reader, path)
+        except (OSError, SealgateError) as error:
+            _logger.warning("the audit log's checkpoint could not be kept: %s", error)
+
+
+def _sandbox_check(policy: Policy) -> Callable[[], None]:
+    engine = Engine(None, ENGINE_SECONDS)
+
+    def check() -> None:
+        image.describe(engine.client, policy.image)
+
+    return check
+
+
+@contextmanager
+def open_service(
+    settings: RunnerSettings,
+    *,
+    clock: SystemClock | None = None,
+    sandbox: Executes | None = None,
+) -> Iterator[Service]:
+    """Load and check everything, and hold it open.
+
+    Args:
+        settings: where everything is.
+        clock: the time.
+        sandbox: executes; by default the real one, by the policy's image and runtime.
+
+    Raises:
+        SealgateError: something the runner must rely on is missing or not valid.
+    """
+    clock = clock or SystemClock()
+    policy = load_policy(settings.policy)
+    root, layout, owners = map(
+        _read, (settings.trusted_root, settings.layout, settings.layout_owners)
+    )
+    gate = Gate(root, layout, owners)
+    refused = gate.check(clock.now())
+    if refused is not None:
+        raise StartRefused(refused.problems)
+    origin = Origin(hashlib.sha256(layout).hexdigest(), policy.digest, gate.epoch, policy.image)
+    with ExitStack() as stack:
+        audit, _ = _audit(settings, stack)
+        instance = Instance(settings.state, origin.runner_id)
+        stack.callback(instance.close)
+        learned = recover(audit, origin, clock, settings.state)
+        kept = settings.state / "audit.checkpoint"
+        keep_checkpoint(audit.reader, kept)
+        stack.callback(lambda: keep_checkpoint(audit.reader, kept))
+        ended = threading.Event()
+        keeper = threading.Thread(
+            target=_checkpoints, args=(audit, kept, ended), name="checkpoints", daemon=True
+        )
+        keeper.start()
+        stack.callback(keeper.join)
+        stack.callback(ended.set)
+        checks = {
+            "gate": gate_check(gate, clock),
+            "audit": audit.check,
+            "clock": clock_check(clock),
+        }
+        if sandbox is None:
+            sandbox = stack.enter_context(Sandbox.connect(policy.image, policy.runtime))
+            checks["sandbox"] = _sandbox_check(policy)
+        runner = Runner(
+            policy=policy,
+            admissions=Admissions(
+                gate, HttpRegistry(policy.registry), policy, clock, bindings=learned.bindings
+            ),
+            sandbox=sandbox,
+            audit=audit,
+            clock=clock,
+            origin=origin,
+        )
+        app = create_app(runner, audit, Readiness(checks, clock.steady))
+        yield Service(app, runner, audit, policy)
+
+
+class _JsonLines(logging.Formatter):
+    """The process's own log: JSON lines on stderr. Nothing in it is a token or an argument."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": iso(datetime.fromtimestamp(record.created, UTC)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "pid": os.getpid(),
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+
+def serve(settings: RunnerSettings, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT; then no call is taken, running ones end, the log is closed.
+
+    Raises:
+        SealgateError: the runner does not start.
+    """
+    _log_to_stderr()
+    with open_service(settings) as service:
+        server = waitress.create_server(
+            service.app,
+            host=host,
+            port=port,
+            threads=THREADS,
+            ident="sealgate-runner",
+            max_request_body_size=16 << 20,
+            channel_timeout=60,
+        )
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            raise SystemExit(0)
+
+        signal.signal(signal.SIGTERM, stop)
+        _logger.info("ready on http://%s:%s", host, port)
+        try:
+            server.run()
+        except (SystemExit, KeyboardInterrupt):
+            _logger.info("stopping")
+        finally:
+            server.close()

@@ -1,0 +1,238 @@
+"""The OpenAPI 3.1 document of the runner's HTTP API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.calls import REQUEST_SCHEMA
+
+_PROBLEM = {
+    "type": "object",
+    "required": ["code", "what", "value", "expected", "advice", "where"],
+    "properties": {
+        name: {"type": "string"}
+        for name in ("code", "what", "value", "expected", "advice", "where")
+    },
+}
+_RECEIPT = {
+    "description": "Proof that the entry is in the audit log; hashes in base64.",
+    "type": "object",
+    "required": ["index", "leaf_hash", "checkpoint", "inclusion_proof", "entry"],
+    "properties": {
+        "index": {"type": "integer", "minimum": 0},
+        "leaf_hash": {"type": "string"},
+        "checkpoint": {"description": "C2SP signed note.", "type": "string"},
+        "inclusion_proof": {"type": "array", "items": {"type": "string"}},
+        "entry": {"description": "The record, exactly as it was hashed.", "type": "string"},
+    },
+}
+_REPLY = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": [
+        "request_id", "status", "result", "error", "stdout", "stderr", "usage", "sandbox",
+        "evidence", "receipt",
+    ],
+    "properties": {
+        "request_id": {"description": "UUID, also in the audit log.", "type": "string"},
+        "status": {
+            "enum": [
+                "ok", "refused", "invalid_arguments", "plugin_error", "timeout",
+                "resource_limit", "unavailable",
+            ]
+        },
+        "result": {"description": "Valid against the method's `result` schema; null unless ok."},
+        "error": {
+            "anyOf": [
+                {"type": "null"},
+                {
+                    "type": "object",
+                    "required": ["type", "message", "problems"],
+                    "properties": {
+                        "type": {"type": "string"},
+                        "message": {"type": "string"},
+                        "problems": {
+                            "type": "array", "items": {"$ref": "#/components/schemas/Problem"},
+                        },
+                    },
+                },
+            ]
+        },
+        "stdout": {"type": "string"},
+        "stderr": {"type": "string"},
+        "usage": {"type": ["object", "null"]},
+        "sandbox": {"type": ["object", "null"]},
+        "evidence": {"type": ["object", "null"]},
+        "receipt": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/Receipt"}]},
+    },
+}  # fmt: skip
+_DETAILS = {
+    "description": "RFC 9457 problem details.",
+    "type": "object",
+    "required": ["type", "title", "status", "problems"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "problems": {"type": "array", "items": {"$ref": "#/components/schemas/Problem"}},
+    },
+}
+
+
+def _content(schema: dict[str, Any], media: str = "application/json") -> dict[str, Any]:
+    return {media: {"schema": schema}}
+
+
+def _reply(description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": _content({"$ref": "#/components/schemas/Reply"}),
+    }
+
+
+def _refusal(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/ProblemDetails"}
+    return {"description": description, "content": _content(schema, "application/problem+json")}
+
+
+def _object(description: str) -> dict[str, Any]:
+    return {"description": description, "content": _content({"type": "object"})}
+
+
+def _parameter(name: str, place: str = "query") -> dict[str, Any]:
+    return {
+        "name": name,
+        "in": place,
+        "required": place == "path",
+        "schema": {"type": "integer", "minimum": 0},
+    }
+
+
+def document() -> dict[str, Any]:
+    """Return the document."""
+    public: list[dict[str, Any]] = []
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Sealgate runner",
+            "version": "1",
+            "description": "Runs admitted plugins in a sandbox and records every call.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "security": [{"bearer": []}],
+        "paths": {
+            "/v1/invocations": {"post": _invocations()},
+            "/v1/audit/checkpoint": {
+                "get": {
+                    "summary": "The audit log's signed checkpoint (C2SP tlog-checkpoint)",
+                    "security": public,
+                    "responses": {
+                        "200": {
+                            "description": "A signed note.",
+                            "content": _content({"type": "string"}, "text/plain"),
+                        },
+                        "503": _refusal("The log cannot be read."),
+                    },
+                }
+            },
+            "/v1/audit/entries/{index}": {
+                "get": {
+                    "summary": "One record with its receipt; only for callers with audit rights",
+                    "parameters": [_parameter("index", "path")],
+                    "responses": {
+                        "200": {
+                            "description": "The record and its receipt.",
+                            "content": _content({"$ref": "#/components/schemas/Receipt"}),
+                        },
+                        "401": _refusal("No valid token."),
+                        "403": _refusal("The caller has no audit rights."),
+                        "404": _refusal("No such entry."),
+                        "503": _refusal("The log cannot be read."),
+                    },
+                }
+            },
+            "/v1/audit/proof/inclusion": {
+                "get": {
+                    "summary": "Proof that entry `index` is in the tree of `size` entries",
+                    "security": public,
+                    "parameters": [_parameter("index"), _parameter("size")],
+                    "responses": {
+                        "200": _object("index, leaf_hash, checkpoint, inclusion_proof (base64)."),
+                        "400": _refusal("No such entry or size."),
+                        "503": _refusal("The log cannot be read."),
+                    },
+                }
+            },
+            "/v1/audit/proof/consistency": {
+                "get": {
+                    "summary": "Proof that the tree of `new` entries extends that of `old`",
+                    "security": public,
+                    "parameters": [_parameter("old"), _parameter("new")],
+                    "responses": {
+                        "200": _object("old, new, and proof (hexadecimal hashes)."),
+                        "400": _refusal("No such sizes."),
+                        "503": _refusal("The log cannot be read."),
+                    },
+                }
+            },
+            "/healthz": {
+                "get": {
+                    "summary": "The process answers",
+                    "security": public,
+                    "responses": {"200": _object("status.")},
+                }
+            },
+            "/readyz": {
+                "get": {
+                    "summary": "A call could be executed now",
+                    "security": public,
+                    "responses": {
+                        "200": _object("status, and checks without problems."),
+                        "503": _object("status, and checks with what is in the way."),
+                    },
+                }
+            },
+            "/openapi.json": {
+                "get": {
+                    "summary": "This document",
+                    "security": public,
+                    "responses": {"200": _object("OpenAPI 3.1.")},
+                }
+            },
+        },
+        "components": {
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+            "schemas": {
+                "Request": REQUEST_SCHEMA,
+                "Reply": _REPLY,
+                "Receipt": _RECEIPT,
+                "Problem": _PROBLEM,
+                "ProblemDetails": _DETAILS,
+            },
+        },
+    }
+
+
+def _invocations() -> dict[str, Any]:
+    return {
+        "summary": "Call one method of a plugin",
+        "description": "The reply has the same shape always. 200 means that the plugin was "
+        "executed, and `status` how that ended; 4xx means that it was not executed; 503 means "
+        "that it could not be decided, executed or recorded.",
+        "requestBody": {
+            "required": True,
+            "content": _content({"$ref": "#/components/schemas/Request"}),
+        },
+        "responses": {
+            "200": _reply("Executed: ok, plugin_error, timeout or resource_limit."),
+            "400": _reply("invalid_arguments: the body is not a request."),
+            "401": _reply("refused: no valid bearer token."),
+            "403": _reply("refused: by the policy or by the gate."),
+            "413": _reply("invalid_arguments: the body is too large."),
+            "415": _reply("invalid_arguments: the body is not JSON."),
+            "422": _reply("invalid_arguments: they break the method's schema."),
+            "503": _reply(
+                "unavailable: not decided, run or recorded, and no result; see Retry-After."
+            ),
+        },
+    }
