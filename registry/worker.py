@@ -1,0 +1,104 @@
+"""The worker: a process of its own that scans and publishes. It alone has signing accounts."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+
+from registry.clock import Clock, utc_now
+from registry.publishing import Publishing
+from registry.scanning import Scanning
+from registry.services import Services
+from registry.settings import WorkerSettings
+from registry.workload import Workload
+from trust.errors import SealgateError
+
+log = logging.getLogger("registry.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Does what waits, one thing after the other.
+
+    Attributes:
+        services: the registry's parts.
+        scanning: scans; None where this worker has no scanner's account.
+        publishing: publishes; None where this worker has no registry's account.
+        poll_seconds: the pause when nothing waits, in seconds.
+    """
+
+    services: Services
+    scanning: Scanning | None
+    publishing: Publishing | None
+    poll_seconds: float = 0.5
+
+    @classmethod
+    def open(cls, settings: WorkerSettings, clock: Clock = utc_now) -> Worker:
+        """Make the worker that the settings describe.
+
+        Raises:
+            Unavailable: the database or the blob store cannot be used.
+        """
+        services = Services.open(settings.registry, clock)
+        lease = settings.lease_seconds
+        scanner, publisher = settings.scanner, settings.publisher
+        return cls(
+            services,
+            Scanning(services, Workload.of(settings, scanner), lease, settings.max_attempts)
+            if scanner
+            else None,
+            Publishing(services, Workload.of(settings, publisher), lease) if publisher else None,
+            settings.poll_seconds,
+        )
+
+    def run_once(self) -> bool:
+        """Do one scan and one publication, if any waits; return whether anything did.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        scanned = self.scanning.once() if self.scanning else False
+        published = self.publishing.once() if self.publishing else False
+        return scanned or published
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set. Trouble is logged, and the work goes on after a pause."""
+        while not stop.is_set():
+            try:
+                busy = self.run_once()
+            except SealgateError as error:
+                log.error("the worker pauses: %s", error.diagnostics())
+                busy = False
+                stop.wait(self.poll_seconds * 4)
+            except Exception:
+                log.exception("the worker pauses after an unexpected error")
+                busy = False
+                stop.wait(self.poll_seconds * 4)
+            if not busy:
+                stop.wait(self.poll_seconds)
+
+
+def main(settings: WorkerSettings) -> None:
+    """Run a worker until SIGTERM or SIGINT; the work at hand is ended first.
+
+    Orphaned blobs, which a crash may have left, are collected at the start.
+    """
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stdout,
+        format="%(asctime)s %(name)s %(levelname)s %(message)s",
+    )
+    worker = Worker.open(settings)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    removed = worker.services.blobs.collect(worker.services.referenced)
+    log.info("ready; %d orphaned blobs removed", len(removed))
+    try:
+        worker.run(stop)
+    finally:
+        worker.services.close()
+    log.info("stopped")
