@@ -328,6 +328,24 @@ DOCUMENTS: dict[str, tuple[Any, str, str, str]] = {
     "name": (manifest(name="other"), "manifest.name-mismatch", "other", "#/name"),
     "summary": (manifest(summary="Else."), "manifest.summary-mismatch", "Else.", "#/summary"),
     "two-line summary": (manifest(summary="a\nb"), "manifest.invalid", "a\\nb", "#/summary"),
+    "summary with a newline at its end": (
+        manifest(summary="a\n"),
+        "manifest.invisible",
+        "a\\n",
+        "#/summary",
+    ),
+    "summary that turns the writing around": (
+        manifest(summary="a\u202eb"),
+        "manifest.invisible",
+        "\\u202e",
+        "#/summary",
+    ),
+    "method with a newline at its end": (
+        manifest(methods={"run\n": GOOD}),
+        "manifest.invisible",
+        "run\\n",
+        "#/methods/run",
+    ),
     "permission": (
         manifest(permissions=["network"]),
         "manifest.permissions",

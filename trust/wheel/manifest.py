@@ -68,6 +68,7 @@ def read_manifest(body: bytes, where: str, found: list[Problem]) -> Manifest | N
     if errors:
         found.extend(_explain(error, where) for error in errors)
         return None
+    found.extend(_check_printable(raw, where))
     methods: dict[str, Method] = {}
     for name, entry in raw["methods"].items():
         for key in ("arguments", "result"):
@@ -85,6 +86,20 @@ def read_manifest(body: bytes, where: str, found: list[Problem]) -> Manifest | N
         permissions=(),
         raw=MappingProxyType(raw),
     )
+
+
+def _check_printable(raw: Mapping[str, Any], where: str) -> list[Problem]:
+    """What people are shown has no control, format or line-separating character."""
+    texts = {"/name": raw["name"], "/summary": raw["summary"]}
+    for name, entry in raw["methods"].items():
+        texts[pointer(("methods", name))] = name
+        texts[pointer(("methods", name, "summary"))] = entry["summary"]
+    what, expected = "a text has an invisible character", "printable characters"
+    return [
+        _bad("invisible", what, text, expected, f"{where}#{place}")
+        for place, text in texts.items()
+        if not text.isprintable()
+    ]
 
 
 def _limits(raw: Mapping[str, Any]) -> Limits:

@@ -1,0 +1,1 @@
+"""Libraries of others, vendored; see ORIGIN.json and licenses/."""
