@@ -6,7 +6,6 @@ its own ground does not start.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -186,7 +185,9 @@ def open_service(
     refused = gate.check(clock.now())
     if refused is not None:
         raise StartRefused(refused.problems)
-    origin = Origin(hashlib.sha256(layout).hexdigest(), policy.digest, gate.epoch, policy.image)
+    if gate.layout is None:
+        raise RuntimeError("the gate approves of a layout that it does not have")
+    origin = Origin(gate.layout.sha256, policy.digest, gate.epoch, policy.image)
     with ExitStack() as stack:
         audit, _ = _audit(settings, stack)
         instance = Instance(settings.state, origin.runner_id)
