@@ -28,7 +28,7 @@ _PYTHON_NOTE = "parsed; bandit and every check ran"
 
 
 @dataclass(frozen=True, slots=True)
-class _Looked:
+class Looked:
     """What looking at one member brought."""
 
     findings: tuple[Finding, ...]
@@ -67,7 +67,7 @@ def analyse(
     rules: dict[str, tuple[str, str]] = {}
     for member in members:
         progress(member.path)
-        looked = _look_at(member, bandit)
+        looked = look_at(member, bandit)
         findings += looked.findings
         problems += looked.problems
         rules.update(looked.rules)
@@ -81,7 +81,8 @@ def analyse(
     return _bounded(findings, coverage, problems, rules, int(policy.get("max_findings", 5000)))
 
 
-def _look_at(member: MemberFile, bandit: Bandit) -> _Looked:
+def look_at(member: MemberFile, bandit: Bandit) -> Looked:
+    """Run every check for its kind on one member, and bandit on a Python source."""
     hits, problems = _run(checks.MEMBER_CHECKS, member, member.path)
     text = _text_of(member)
     issues: list[Issue] = []
@@ -104,7 +105,7 @@ def _look_at(member: MemberFile, bandit: Bandit) -> _Looked:
     if text is not None:
         findings += tuple(_from_bandit(text, issue) for issue in issues)
     rules = {issue.rule: (issue.name, issue.page) for issue in issues}
-    return _Looked(findings, tuple(problems), _note(member, text, problems), rules)
+    return Looked(findings, tuple(problems), _note(member, text, problems), rules)
 
 
 def _text_of(member: MemberFile) -> Text | None:
@@ -134,7 +135,7 @@ def _run(
     return hits, problems
 
 
-def _coverage(member: MemberFile, looked: _Looked) -> Coverage:
+def _coverage(member: MemberFile, looked: Looked) -> Coverage:
     digest = hashlib.sha256(member.data).hexdigest()
     scanned = member.is_python and not looked.problems
     return Coverage(member.path, len(member.data), digest, member.kind, scanned, shown(looked.note))

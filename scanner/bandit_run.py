@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import logging
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +72,9 @@ class Bandit:
         try:
             distribution = importlib.metadata.distribution("bandit")
             installed = distribution.version
-            self._manager = _load(distribution)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # bandit's use of stevedore
+                self._manager = _load(distribution)
         except Exception as error:
             raise _unusable(
                 f"{type(error).__name__}: {error}", "bandit as it was locked"

@@ -25,14 +25,7 @@ SUMMARY = Rule(
     "The wheel says nothing about what it is for.",
     "Write one sentence into the project's `description`.",
 )
-DIRECT = Rule(
-    "SG613",
-    "DirectRequirement",
-    "medium",
-    "The wheel requires a package from an address, past every index.",
-    "Vendor the dependency: a plugin's requirements are not installed.",
-)
-RULES = (LINK, SUMMARY, DIRECT)
+RULES = (LINK, SUMMARY)
 
 _SHORTENERS = re.compile(r"//(?:www\.)?(?:bit\.ly|tinyurl\.com|t\.co|goo\.gl|is\.gd|cutt\.ly)/")
 _HTTPS = re.compile(r"https://(?!\d{1,3}(?:\.\d{1,3}){3}\b)(?!\[)(?![^/]*@)[^\s/]+\.[^\s/]+", re.I)
@@ -56,7 +49,3 @@ def check(wheel: Wheel) -> Iterator[tuple[str, Hit]]:
             yield path, Hit(LINK, f"the link is {link}", line, line)
     if not str(headers.get("Summary", "")).strip():
         yield path, Hit(SUMMARY, "METADATA has no Summary")
-    for requirement in headers.get_all("Requires-Dist", []):
-        if "@" in requirement:
-            line = metadata_line(wheel, "requires-dist")[1]
-            yield path, Hit(DIRECT, f"the requirement is {requirement}", line, line)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import sys
 from collections.abc import Iterator
 from importlib import resources
 
@@ -19,14 +18,14 @@ SQUATTING = Rule(
     "The plugin's name is one slip of the finger away from a well-known one.",
     "Choose another name, or explain to the reviewers why this one is right.",
 )
-SHADOWS = Rule(
+BORROWED = Rule(
     "SG602",
-    "ShadowsModule",
+    "BorrowedPackage",
     "medium",
-    "The plugin's package has the name of a module of the standard library.",
-    "Choose another name for the package.",
+    "The plugin's import package has the name of a well-known project that the plugin is not.",
+    "Name the package after the plugin.",
 )
-RULES = (SQUATTING, SHADOWS)
+RULES = (SQUATTING, BORROWED)
 
 _SHORTEST = 5
 _CONFUSABLE = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "3": "e", "-": None})
@@ -49,9 +48,9 @@ def check(wheel: Wheel) -> Iterator[tuple[str, Hit]]:
             if confusable(name, other):
                 yield path, Hit(SQUATTING, f"{name} looks like {other}", line, line)
                 break
-    if wheel.plugin.package in sys.stdlib_module_names:
-        message = f"the package {wheel.plugin.package} hides a standard module"
-        yield path, Hit(SHADOWS, message, line, line)
+    package = _normalise(wheel.plugin.package)
+    if package != name and package in known:
+        yield path, Hit(BORROWED, f"{name} brings a package {package}", line, line)
 
 
 def metadata_line(wheel: Wheel, key: str) -> tuple[str, int]:

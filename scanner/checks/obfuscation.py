@@ -55,7 +55,7 @@ _DECODERS = (
 )
 _TRANSFORMS = (".decode", ".decompress", ".translate", ".fromhex")
 _HARMLESS_CODECS = frozenset({"utf-8", "utf8", "ascii", "latin-1", "utf-8-sig", "utf-16"})
-_LEAST_NUMBERS = 12
+_LEAST_NUMBERS = 10
 _LEAST_CHARACTERS = 4
 
 

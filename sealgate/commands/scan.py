@@ -41,13 +41,17 @@ def command(wheel: Path, sarif: Path | None, as_json: bool, policy_file: Path | 
     """Scan a wheel as the registry does, and say what blocks it.
 
     Exit code 0: passed, perhaps with findings that reviewers must acknowledge; 1: failed; 2:
-    incomplete, which blocks as well.
+    incomplete (or the wheel cannot be read), which blocks as well.
     """
-    data = _read(wheel)
-    policy = ScanPolicy() if policy_file is None else ScanPolicy.from_json(_read(policy_file))
-    result = scan(data, wheel.name, policy)
-    if sarif is not None:
-        _write(sarif, result.report)
+    try:
+        data = _read(wheel)
+        policy = ScanPolicy() if policy_file is None else ScanPolicy.from_json(_read(policy_file))
+        result = scan(data, wheel.name, policy)
+        if sarif is not None:
+            _write(sarif, result.report)
+    except SealgateError as error:
+        click.echo(error.diagnostics(), err=True)
+        sys.exit(EXIT["incomplete"])
     if as_json:
         click.echo(json.dumps(outcome(result, wheel.name), indent=2, sort_keys=True))
     else:
@@ -79,9 +83,9 @@ def _print(result: ScanResult, filename: str) -> None:
         click.echo("  " + refused.lines().replace("\n", "\n" + " " * 13) + "\n")
     unscanned = [entry for entry in result.coverage if not entry.scanned]
     if unscanned:
-        click.echo(f"{len(unscanned)} of {len(result.coverage)} files are not source code:")
+        click.echo(f"not scanned as code: {len(unscanned)} of {len(result.coverage)} files")
         for entry in unscanned:
-            click.echo(f"  {shown(entry.path)} ({entry.kind}, {entry.size} bytes): {entry.note}")
+            click.echo(f"  {shown(entry.path)} ({entry.kind}, {entry.size} bytes)")
         click.echo()
     counts = ", ".join(f"{result.counts[severity]} {severity}" for severity in SEVERITIES)
     click.echo(f"{shown(filename)}  sha256 {result.wheel_sha256}")
