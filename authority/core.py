@@ -86,6 +86,10 @@ class Authority:
         self.timestamps = TimestampAuthority(keys.tsa, keys.tsa_chain[0], clock)
         self._certificates = CertificateAuthority(keys, clock)
 
+    def close(self) -> None:
+        """Close the log."""
+        self.log_service.log.close()
+
     @property
     def issuer(self) -> str:
         """The OIDC issuer that stands in certificates."""

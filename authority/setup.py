@@ -78,7 +78,11 @@ def initialise(state_dir: Path, base_url: str, accounts: Mapping[str, str]) -> d
             state.base_url,
         )
     Accounts(state.accounts, utc_now).ensure(dict(accounts))
-    return open_authority(state_dir)[0].client_trust_config()
+    authority, _ = open_authority(state_dir)
+    try:
+        return authority.client_trust_config()
+    finally:
+        authority.close()
 
 
 def _base_url(state: State) -> str:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from asn1crypto import algos, cms, core, tsp
 from asn1crypto import x509 as asn1_x509
@@ -23,6 +23,12 @@ POLICY: Final = "1.3.6.1.4.1.57264.2"
 
 _IMPRINTS: Final = {"sha256": 32, "sha384": 48, "sha512": 64}
 """Accepted hash algorithms of the stamped message, and their digests' length in bytes."""
+
+
+class _Rejection(core.Sequence):  # type: ignore[misc]  # asn1crypto has no type hints
+    """A `TimeStampResp` without a token, which asn1crypto's own type cannot leave out."""
+
+    _fields: ClassVar = [("status", tsp.PKIStatusInfo)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +62,8 @@ class TimestampAuthority:
                 )
             ) from error
         if failure:
-            return bytes(
-                tsp.TimeStampResp(
-                    {"status": {"status": "rejection", "fail_info": {failure}}}
-                ).dump()
-            )
+            status = {"status": "rejection", "fail_info": {failure}}
+            return bytes(_Rejection({"status": status}).dump())
         return bytes(
             tsp.TimeStampResp(
                 {
