@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sealgate.deployment import Deployment
+from sealgate.terminal import json_text, printable
 from trust.errors import SealgateError
 
 if TYPE_CHECKING:
@@ -98,13 +98,13 @@ def command(
         reply = client.invoke(name, method, arguments, version or None)
     verified = _verified(deployment, reply) if verbose else True
     if whole:
-        click.echo(json.dumps(reply.raw, indent=2, ensure_ascii=False))
+        click.echo(json_text(reply.raw))
     elif reply.status == "ok":
-        click.echo(json.dumps(reply.raw["result"], indent=2, ensure_ascii=False))
+        click.echo(json_text(reply.raw["result"]))
     if not whole:
         for stream in ("stdout", "stderr"):
             if reply.raw[stream]:
-                click.echo(f"[plugin {stream}] {reply.raw[stream].rstrip()}", err=True)
+                click.echo(f"[plugin {stream}] {printable(reply.raw[stream]).rstrip()}", err=True)
     if reply.status != "ok":
         click.echo(f"{reply.status} (request {reply.request_id})", err=True)
         for each in reply.problems:
