@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import cast
 
 from registry import manifests
@@ -23,10 +24,13 @@ from registry.trustmaterial import Reviewing
 from trust.errors import Problem
 from trust.identity import Identity
 
-HOLDS = frozenset(
-    {Event.SCAN_FAILED, Event.SCAN_INCOMPLETE, Event.PUBLISH_REFUSED, Event.PUBLISH_DELAYED}
-)
-"""Events whose problems tell why a version is held."""
+HOLDS: Mapping[str, frozenset[str]] = {
+    State.RECEIVED: frozenset({Event.SCAN_RETRIED}),
+    State.SCAN_FAILED: frozenset({Event.SCAN_FAILED}),
+    State.SCAN_INCOMPLETE: frozenset({Event.SCAN_INCOMPLETE}),
+    State.IN_REVIEW: frozenset({Event.PUBLISH_REFUSED, Event.PUBLISH_DELAYED}),
+}
+"""State -> the events whose problems tell why a version is held there."""
 
 
 def signer(identity: Identity) -> SignerView:
@@ -125,8 +129,8 @@ def version_line(version: Version, reviewing: Reviewing | None) -> VersionLine:
 
 def version_view(version: Version, reviewing: Reviewing | None) -> VersionView:
     """Return everything about one version."""
-    held = next((row for row in reversed(version.timeline) if row.event in HOLDS), None)
-    blocked = version.state in (State.SCAN_FAILED, State.SCAN_INCOMPLETE, State.IN_REVIEW)
+    telling = HOLDS.get(version.state, frozenset())
+    held = next((row for row in reversed(version.timeline) if row.event in telling), None)
     return VersionView(
         name=version.plugin.name,
         version=version.number,
@@ -149,7 +153,7 @@ def version_view(version: Version, reviewing: Reviewing | None) -> VersionView:
         reviews=tuple(review_record(row) for row in version.reviews),
         evidence=tuple(evidence_view(row, version) for row in version.evidence),
         timeline=tuple(timeline_event(row) for row in version.timeline),
-        problems=_problems(held.problems) if held and blocked else (),
+        problems=_problems(held.problems) if held else (),
     )
 
 
