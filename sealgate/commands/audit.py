@@ -193,7 +193,7 @@ def _records(path: Path, wanted: dict[str, str | None]) -> Iterator[tuple[int, A
 @click.option("-n", "--last", type=click.IntRange(min=1), help="Only the last so many.")
 @click.pass_obj
 def show_command(
-    home: Path, path: Path | None, as_json: bool, last: int | None, **wanted: str | None
+    home: Path, /, path: Path | None, as_json: bool, last: int | None, **wanted: str | None
 ) -> None:
     """Show records, oldest first. They are not verified: `sealgate audit verify` does that."""
     rows = list(_records(_log_path(home, path), wanted))
@@ -217,7 +217,7 @@ def show_command(
 @_filtered
 @click.option("--log", "path", type=_existing, help="The log's database.")
 @click.pass_obj
-def export_command(home: Path, folder: Path, path: Path | None, **wanted: str | None) -> None:
+def export_command(home: Path, /, folder: Path, path: Path | None, **wanted: str | None) -> None:
     """Write records with proofs and checkpoint into a new FOLDER that `audit verify` accepts.
 
     With filters only those records are written, each with its own proof; without, all of them,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from runner.sandbox import Sandbox
 from runner.sandbox.engine import Engine
 from runner.sandbox.image import ensure
+from tests.runner.kit import Site, TestRegistry
+from tests.support.evidence import TrustFixture
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +25,25 @@ def sandbox(image_id: str) -> Iterator[Sandbox]:
     """A sandbox under runc, shared by all tests; it keeps no state between calls."""
     with Sandbox.connect(image_id) as shared:
         yield shared
+
+
+@pytest.fixture(scope="session")
+def trust_fixture() -> TrustFixture:
+    """Layout, owners, gate and an in-memory Sigstore, shared: nothing changes them."""
+    return TrustFixture()
+
+
+@pytest.fixture
+def registry() -> Iterator[TestRegistry]:
+    """A registry on a real socket."""
+    server = TestRegistry()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path, trust_fixture: TrustFixture, registry: TestRegistry) -> Site:
+    """A runner's surroundings with `example-plugin` 1.0.0 published."""
+    made = Site(tmp_path, trust_fixture, registry)
+    made.release()
+    return made
