@@ -36,6 +36,9 @@ MAX_LINE = 1_000
 MAX_COLOURED = 200_000
 """Characters of a file that are coloured; beyond, the text is shown plain."""
 
+MAX_KEPT = 20_000
+"""Characters of a file whose colours are kept for the next request; bounds the memory for it."""
+
 _LEXERS: dict[str, type[Lexer]] = {
     ".py": PythonLexer,
     ".pyi": PythonLexer,
@@ -136,9 +139,19 @@ def _old_side(path: str, diff: Sequence[DiffLine]) -> dict[int, tuple[Piece, ...
     return found
 
 
-@lru_cache(maxsize=32)
 def colour(path: str, lines: tuple[str, ...]) -> tuple[tuple[Piece, ...], ...]:
     """Return the pieces of each of `lines`; the suffix of `path` says which language it is."""
+    if sum(map(len, lines)) <= MAX_KEPT:
+        return _kept(path, lines)
+    return _colour(path, lines)
+
+
+@lru_cache(maxsize=128)
+def _kept(path: str, lines: tuple[str, ...]) -> tuple[tuple[Piece, ...], ...]:
+    return _colour(path, lines)
+
+
+def _colour(path: str, lines: tuple[str, ...]) -> tuple[tuple[Piece, ...], ...]:
     lexer = _LEXERS.get(PurePosixPath(path).suffix.lower())
     fits = sum(map(len, lines)) <= MAX_COLOURED and all(len(line) <= MAX_LINE for line in lines)
     if lexer is None or not fits:
@@ -183,5 +196,6 @@ def _append(pieces: list[Piece], css: str, text: str) -> None:
             pieces.append(Piece(css, run))
 
 
+@lru_cache(maxsize=256)
 def _css(kind: _TokenType) -> str:
     return next((css for parent, css in _COLOURS if is_token_subtype(kind, parent)), "")

@@ -12,8 +12,12 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from registry import intake, queries, reviews
 from registry.app import create_app
+from registry.publishing import Publishing
+from registry.scanning import Scanning
 from registry.services import Services, current
 from registry.settings import Settings
+from registry.worker import Worker
+from registry.workload import Workload
 from tests.support.evidence import TrustFixture
 from trust.evidence import statements
 
@@ -46,6 +50,20 @@ class Stage:
             max_upload_bytes=4 << 20,
         )
         self.app = create_app(self.settings, clock=self.now)
+        services = self.services
+        self.worker = Worker(
+            services,
+            Scanning(services, self._workload(self.trust.scanner), 30.0, 3),
+            Publishing(services, self._workload(self.trust.registry), 30.0),
+        )
+
+    def _workload(self, subject: str) -> Workload:
+        return Workload(subject, lambda statement: self.trust.sigstore.sign(subject, statement))
+
+    def work(self) -> None:
+        """Let the worker scan and publish until nothing waits."""
+        while self.worker.run_once():
+            pass
 
     def now(self) -> datetime:
         """Return the registry's time."""
