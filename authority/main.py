@@ -34,6 +34,6 @@ def serve(state_dir: Path, host: str, port: int) -> None:
         port=port,
         threads=4,
         ident=None,
-        max_request_body_size=2 * MAX_BODY,
+        max_request_body_size=16 * MAX_BODY,
         channel_timeout=30,
     )

@@ -238,7 +238,16 @@ def test_the_log_can_be_read_and_audited_from_outside(service: Service) -> None:
     verify_consistency(old.size, old.root, new.size, new.root, proof)
     last = new.size - 1
     verify_inclusion(leaves[last], last, new.size, mirror.inclusion_proof(last), new.root)
-    for bad in ("0/000", f"0/{TileName(0, new.size + 1).path}", "9/000.p/1", "entries/0", "0/x"):
+    last = "entries/x999/x999/x999/x999/x999/999"
+    for bad in (
+        "0/000",
+        last,
+        last.replace("entries", "0"),
+        f"0/{TileName(0, new.size + 1).path}",
+        "9/000.p/1",
+        "entries/0",
+        "0/x",
+    ):
         reply = requests.get(f"{api}/tile/{bad}", timeout=5)
         assert (reply.status_code, reply.json()["code"]) == (404, 5)
 

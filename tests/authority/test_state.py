@@ -256,6 +256,13 @@ class TestAccounts:
             assert work == ["$argon2id$v=19$m=8,t=1,p=1"]
         assert len(messages) == 1
 
+    def test_a_password_is_compared_to_its_end(self, accounts: Accounts) -> None:
+        longest = "x" * 1024
+        accounts.ensure({ALICE: longest})
+        assert accounts.authenticate(ALICE, longest) == ALICE
+        with pytest.raises(Unauthenticated):
+            accounts.authenticate(ALICE, longest + "y")
+
     def test_parallel_guesses_count(self, accounts: Accounts) -> None:
         outcomes: list[type] = []
 

@@ -124,6 +124,12 @@ def test_malformed_notes_are_refused(signer: NoteSigner, note: str) -> None:
         signer.verifier.verify(note)
 
 
+def test_control_characters_are_refused_even_when_signed(signer: NoteSigner) -> None:
+    for text in ("te\txt\n", "text\r\n", "te\0xt\n"):
+        with pytest.raises(NoteRefused, match="control characters"):
+            signer.verifier.verify(signer.sign(text))
+
+
 @pytest.mark.parametrize(
     "text",
     [

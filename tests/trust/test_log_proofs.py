@@ -229,6 +229,10 @@ def test_out_of_range_requests_are_refused(log: MerkleLog) -> None:
     for ask in (
         lambda: log.entry(SIZE),
         lambda: log.entry(-1),
+        lambda: log.entry(1 << 70),
+        lambda: log.leaf_hash(1 << 70),
+        lambda: log.inclusion_proof(1 << 70),
+        lambda: log.root(1 << 70),
         lambda: log.root(SIZE + 1),
         lambda: log.root(-1),
         lambda: log.inclusion_proof(SIZE),

@@ -210,12 +210,14 @@ class MerkleLog:
 
     def entries(self, start: int, count: int) -> list[bytes]:
         """Return `count` entries from `start`; raise `LogError` if any of them is not there."""
+        if not 0 <= start < 1 << 62:
+            self._out_of_range("the log has no such entry", start, "an index of the log")
         with self._transaction("BEGIN", "reading entries"):
             rows = self._db.execute(
                 "SELECT body FROM entry WHERE idx >= ? AND idx < ? ORDER BY idx",
                 (start, start + count),
             ).fetchall()
-            if start < 0 or len(rows) != count:
+            if len(rows) != count:
                 self._out_of_range("the log has no such entry", start, f"below {self._count()}")
         return [bytes(body) for (body,) in rows]
 
