@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 from cryptography import x509
 from sigstore.dsse import Statement
 
+from authority import certificates
 from authority.tsa import TimestampAuthority
 from tests.support.local_sigstore import LocalSigstore
 from tests.support.tamper import (
@@ -272,15 +274,24 @@ def test_a_certificate_names_a_usable_issuer(
 
 
 def test_the_two_issuer_extensions_must_agree(
-    verifier: BundleVerifier, sigstore: LocalSigstore, monkeypatch: pytest.MonkeyPatch
+    verifier: BundleVerifier,
+    sigstore: LocalSigstore,
+    bundle: bytes,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from authority import certificates
-
     real = certificates.der
     monkeypatch.setattr(
         certificates, "der", lambda tag, value: real(tag, value.replace(b"authority", b"other"))
     )
-    refused(verifier, sigstore.sign(ALICE, STATEMENT), "bundle.unverified")
+    signed = sigstore.sign(ALICE, STATEMENT)
+    refused(verifier, signed, "bundle.unverified")
+    # The same, asked of the certificate alone: neither issuer's identity is the signer's.
+    der = base64.b64decode(json.loads(signed)["verificationMaterial"]["certificate"]["rawBytes"])
+    certificate = x509.load_der_x509_certificate(der)
+    mixed = dataclasses.replace(verifier.verify(bundle), certificate=certificate)
+    for issuer in (sigstore.issuer, "https://other.test"):
+        with pytest.raises(EvidenceRefused):
+            mixed.check_signer(Identity(issuer, ALICE))
 
 
 def test_a_timestamp_outside_the_certificates_ten_minutes_is_refused() -> None:
@@ -295,6 +306,24 @@ def test_a_timestamp_outside_the_certificates_ten_minutes_is_refused() -> None:
             stamps.key, stamps.certificate, lambda moved=moved: moved
         )
         refused(verifier, sigstore.sign(ALICE, STATEMENT), "bundle.unverified")
+
+
+def test_a_tree_size_that_the_checkpoint_does_not_sign_is_refused() -> None:
+    # Entry 1 of a tree of 2 and entry 2 of a tree of 3 have the same inclusion proof, and
+    # sigstore-python compares only the root hash with the checkpoint.
+    sigstore = LocalSigstore()
+    sigstore.sign(ALICE, STATEMENT)
+    second = sigstore.sign(ALICE, STATEMENT)
+    verifier = BundleVerifier(sigstore.trusted_root)
+    verifier.verify(second)
+
+    def edit(document: dict[str, Any]) -> None:
+        entry = document["verificationMaterial"]["tlogEntries"][0]
+        assert entry["inclusionProof"]["treeSize"] == "2"
+        entry["logIndex"] = entry["inclusionProof"]["logIndex"] = "2"
+        entry["inclusionProof"]["treeSize"] = "3"
+
+    refused(verifier, edited(second, edit), "bundle.format")
 
 
 def test_check_signer_asks_for_issuer_and_subject_exactly(

@@ -39,10 +39,13 @@ class Satisfied:
 
     Attributes:
         statements: those that counted, one for each functionary, ordered by identity.
+        bundles: for each of them the digests of all bundles in which that functionary says the
+            same of the same artifacts: it does not matter which of them is counted.
         link: the step's link; all functionaries' links have the same artifacts.
     """
 
     statements: tuple[VerifiedStatement, ...]
+    bundles: tuple[frozenset[str], ...]
     link: Link
 
     @property
@@ -195,19 +198,16 @@ def evaluate(
     metadata = _one_each(step, mine)
     try:
         verified = verifylib.verify_link_signature_thresholds(one_step, {step: metadata})
-        chain = {step: {keyid: item.get_payload() for keyid, item in verified[step].items()}}
-        verifylib.verify_threshold_constraints(one_step, chain)
     except ThresholdVerificationError as error:
         problems = _explain(step, layout.thresholds[step], _signers(metadata), statements, authors)
-        if len(metadata) >= layout.thresholds[step]:
-            problems = [_disagree(step, metadata)]
         raise StepRefused(step, *problems) from error
-    payloads = list(chain[step].values())
-    if any(
-        (p.materials, p.products) != (payloads[0].materials, payloads[0].products) for p in payloads
-    ):
-        # in-toto compares only where the threshold is above 1; here all who count must agree.
-        raise StepRefused(step, _disagree(step, metadata))
+    chain = {step: {keyid: item.get_payload() for keyid, item in verified[step].items()}}
+    # in-toto compares the links of as many as the threshold asks for; here all must agree.
+    one_step.steps[0].threshold = len(chain[step])
+    try:
+        verifylib.verify_threshold_constraints(one_step, chain)
+    except ThresholdVerificationError as error:
+        raise StepRefused(step, _disagree(step, metadata)) from error
     link = verifylib.reduce_chain_links(chain)[step]
     try:
         with _RULES_LOCK:
@@ -221,7 +221,11 @@ def evaluate(
             expected="the layout's artifact rules: the same wheel, scan policy and report",
             advice=f"do the step {step} again on what the steps before it produced",
         )
-    return Satisfied(tuple(verified[step][keyid].statement for keyid in metadata), link)
+    return Satisfied(
+        tuple(verified[step][keyid].statement for keyid in metadata),
+        tuple(frozenset(s.bundle_sha256 for s in mine if s.identity.keyid == k) for k in metadata),
+        link,
+    )
 
 
 def _signers(metadata: Mapping[str, StatementMetadata]) -> list[Identity]:

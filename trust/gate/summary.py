@@ -109,19 +109,18 @@ def _inputs_problem(inputs: Collection[str], expected: Expected) -> Problem | No
     Approvals that came after publication are not in the list and need not be, as long as those
     that are in it reach the threshold.
     """
-    needed = {
-        s.bundle_sha256 for step in ("submit", "scan") for s in expected.done[step].statements
-    }
-    reviews = {s.bundle_sha256 for s in expected.done["review"].statements}
+    listed = set(inputs)
+    needed = [each for step in ("submit", "scan") for each in expected.done[step].bundles]
+    reviews = expected.done["review"].bundles
     enough = expected.layout.thresholds["review"]
-    unlisted = sorted(needed - set(inputs))
-    withheld = sorted(set(inputs) - set(expected.at_hand))
+    unlisted = sorted(min(each) for each in needed if not each & listed)
+    withheld = sorted(listed - set(expected.at_hand))
     if withheld:
         what, value = "the registry's summary lists a bundle that is not at hand", withheld
     elif unlisted:
         what, value = "the registry's summary does not list a bundle that counts", unlisted
-    elif len(reviews & set(inputs)) < enough:
-        what, value = "the registry's summary does not list enough approvals", sorted(inputs)
+    elif sum(1 for each in reviews if each & listed) < enough:
+        what, value = "the registry's summary does not list enough approvals", sorted(listed)
     else:
         return None
     return problem(
@@ -129,6 +128,6 @@ def _inputs_problem(inputs: Collection[str], expected: Expected) -> Problem | No
         what,
         value=", ".join(value),
         expected=f"submit, scan and at least {enough} reviews: "
-        + ", ".join(sorted(needed | reviews)),
+        + ", ".join(sorted(min(each) for each in (*needed, *reviews))),
         advice=_ADVICE,
     )

@@ -5,10 +5,11 @@ make one.
 """
 
 from trust.layout.build import build_layout, sign_layout
-from trust.layout.load import VerifiedLayout, layout_sha256, load_layout, verify_layout
+from trust.layout.load import layout_sha256, load_layout, read_unverified, verify_layout
 from trust.layout.owners import Owners, public_owner_key
 from trust.layout.problems import LayoutRefused
 from trust.layout.rules import RULES
+from trust.layout.structure import VerifiedLayout
 
 __all__ = [
     "RULES",
@@ -19,6 +20,7 @@ __all__ = [
     "layout_sha256",
     "load_layout",
     "public_owner_key",
+    "read_unverified",
     "sign_layout",
     "verify_layout",
 ]

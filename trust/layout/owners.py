@@ -31,7 +31,7 @@ def public_owner_key(public_key: Ed25519PublicKey) -> tuple[str, dict[str, Any]]
     return key.keyid, key.to_dict()
 
 
-def _check_key(keyid: str, key: Any) -> dict[str, Any]:
+def _check_key(keyid: str, key: Any) -> None:
     where = f"/keys/{keyid}"
     if not isinstance(key, dict) or set(key) != {"keytype", "scheme", "keyval"}:
         refuse(
@@ -62,7 +62,7 @@ def _check_key(keyid: str, key: Any) -> dict[str, Any]:
             advice=_ADVICE,
             where=where,
         )
-    expected, normal = public_owner_key(Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)))
+    expected, _ = public_owner_key(Ed25519PublicKey.from_public_bytes(bytes.fromhex(public)))
     if keyid != expected:
         refuse(
             "owners.keyid",
@@ -72,7 +72,6 @@ def _check_key(keyid: str, key: Any) -> dict[str, Any]:
             advice=_ADVICE,
             where=where,
         )
-    return normal
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +81,9 @@ class Owners:
     Attributes:
         threshold: how many of them must have signed.
         keys: key id -> securesystemslib key dictionary (Ed25519).
+
+    Raises:
+        LayoutRefused: a key id is not its key's, or the threshold does not fit the keys.
     """
 
     threshold: int
@@ -94,9 +96,7 @@ class Owners:
         Raises:
             LayoutRefused: the threshold does not fit the keys.
         """
-        owners = cls(threshold, dict(public_owner_key(key) for key in keys))
-        owners._check_threshold()
-        return owners
+        return cls(threshold, dict(public_owner_key(key) for key in keys))
 
     @classmethod
     def parse(cls, data: bytes) -> Owners:
@@ -128,12 +128,12 @@ class Owners:
                 expected="schema_version 1, threshold, keys",
                 advice=_ADVICE,
             )
-        keys = {keyid: _check_key(keyid, key) for keyid, key in document["keys"].items()}
-        owners = cls(document["threshold"], keys)
-        owners._check_threshold()
-        return owners
+        return cls(document["threshold"], document["keys"])
 
-    def _check_threshold(self) -> None:
+    def __post_init__(self) -> None:
+        """Check the keys and the threshold: there are no owners that were not checked."""
+        for keyid, key in self.keys.items():
+            _check_key(keyid, key)
         k, n = self.threshold, len(self.keys)
         if type(k) is not int or not 1 <= k <= n or n > MAX_OWNERS:
             refuse(
