@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from pathlib import Path
 
 import click
 
-from trust.errors import SealgateError
+from trust.errors import SealgateError, problem
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("sealgate.commands.init", "set up a local deployment: keys/, var/, accounts, layout"),
@@ -67,9 +68,25 @@ def cli(ctx: click.Context, home: Path) -> None:
 
 
 def main() -> None:
-    """Run the command; print a refusal as a refusal, never as a stack trace."""
+    """Run the command; print a refusal as a refusal, never as a stack trace.
+
+    Exit codes: 0 done, 1 refused, 2 wrong usage, 70 a bug (EX_SOFTWARE of sysexits(3)). Set
+    SEALGATE_TRACE=1 to see a bug's stack trace.
+    """
     try:
         cli(prog_name="sealgate")
     except SealgateError as error:
         click.echo(error.diagnostics(), err=True)
         sys.exit(1)
+    except Exception as error:
+        if os.environ.get("SEALGATE_TRACE"):
+            raise
+        bug = problem(
+            "sealgate.bug",
+            "the command ended by a bug",
+            value=f"{type(error).__name__}: {error}",
+            expected="a result or a refusal",
+            advice="report it with the output of the same command under SEALGATE_TRACE=1",
+        )
+        click.echo(bug.lines(), err=True)
+        sys.exit(70)

@@ -36,6 +36,14 @@ def _address(deployment: Deployment, service: str) -> str | None:
     }.get(service)
 
 
+def _probe(deployment: Deployment, service: str) -> str | None:
+    """Return the URL that answers 200 when `service` is ready; a worker has none."""
+    address = _address(deployment, service)
+    if address is None:
+        return None
+    return address + ("/healthz" if service == "authority" else "/readyz")
+
+
 def pid_of(deployment: Deployment, service: str) -> int | None:
     """Return the pid of the running `service` of this deployment, or None.
 
@@ -76,24 +84,24 @@ def start(
                 close_fds=True,
             )
         (deployment.var / "run" / f"{service}.pid").write_text(f"{process.pid}\n", encoding="ascii")
-        _wait_ready(process, service, _address(deployment, service), log)
+        _wait_ready(process, service, _probe(deployment, service), log)
         say(f"{service}: {_address(deployment, service) or 'running'}")
 
 
 def _wait_ready(
-    process: subprocess.Popen[bytes], service: str, address: str | None, log: Path
+    process: subprocess.Popen[bytes], service: str, probe: str | None, log: Path
 ) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             _fail(f"{service} ended at once", f"exit code {process.returncode}", log)
-        if address is None:
+        if probe is None:
             # a worker has no port: it is ready when it has said so in its log
             if b"ready" in log.read_bytes():
                 return
         else:
             try:
-                if requests.get(f"{address}/readyz", timeout=2).status_code == 200:
+                if requests.get(probe, timeout=2).status_code == 200:
                     return
             except requests.RequestException:
                 pass
@@ -108,7 +116,7 @@ def _fail(what: str, value: str, log: Path) -> None:
             "service.failed",
             what,
             value=f"{value}: {tail[0]}",
-            expected="a service that answers /readyz with 200",
+            expected="a service that is ready",
             advice=f"read {log}",
         )
     )

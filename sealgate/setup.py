@@ -6,7 +6,6 @@ a deployment whose `keys/` are complete is left as it is.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
@@ -29,6 +28,7 @@ import authority.setup
 import runner.setup
 from sealgate.deployment import Addresses, Deployment
 from trust.errors import SealgateError, problem
+from trust.identity import Identity
 from trust.layout import Owners, build_layout, sign_layout
 
 SCANNER = "https://sealgate.local/scanner"
@@ -200,33 +200,18 @@ def _check(plan: Plan) -> None:
 
 
 def _policy(deployment: Deployment, plan: Plan) -> dict[str, Any]:
-    allow = [{"plugin": name, "versions": "*", "methods": ["*"]} for name in sorted(plan.plugins)]
-    callers = []
+    callers = {}
     for caller in plan.callers:
-        path = deployment.caller_token(caller)
-        token = _password(path)
-        callers.append(
-            {
-                "name": caller,
-                "token_sha256": hashlib.sha256(token.encode()).hexdigest(),
-                "allow": allow,
-            }
-        )
-    return {
-        "schema_version": 1,
-        "image": plan.image,
-        "sandbox": {"runtime": plan.runtime},
-        "registry": deployment.addresses.registry,
-        "admission_max_age_seconds": 300,
-        "callers": callers,
-        "plugins": [
-            {
-                "name": name,
-                "publishers": [{"issuer": deployment.addresses.authority, "subject": author}],
-                "versions": "*",
-            }
+        fresh = runner.setup.make_caller_token()
+        write_private(deployment.caller_token(caller), fresh.token.encode() + b"\n")
+        callers[caller] = fresh.sha256
+    return runner.setup.default_policy(
+        image=plan.image,
+        registry=deployment.addresses.registry,
+        callers=callers,
+        plugins={
+            name: [Identity(deployment.addresses.authority, author)]
             for name, author in sorted(plan.plugins.items())
-        ],
-        "revoked": [],
-        "audit": {"record_arguments": False},
-    }
+        },
+        runtime=plan.runtime,
+    )

@@ -5,6 +5,7 @@ The demonstration points a runner at it to show that the runner believes nothing
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import json
 import threading
@@ -17,12 +18,24 @@ Alteration = Callable[[str, bytes], bytes]
 """(path of the request, body of the honest answer) -> body that is sent instead."""
 
 
-def flip_wheel_byte(path: str, body: bytes) -> bytes:
-    """Flip one bit in the middle of every wheel."""
-    if not path.endswith("/wheel"):
-        return body
-    middle = len(body) // 2
-    return body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
+def flipped(wheel: bytes) -> bytes:
+    """Return the wheel with one bit in its middle flipped."""
+    middle = len(wheel) // 2
+    return wheel[:middle] + bytes([wheel[middle] ^ 1]) + wheel[middle + 1 :]
+
+
+def other_bytes(wheel: bytes) -> Alteration:
+    """Serve `wheel` with a flipped bit, and name the flipped bytes' digest everywhere."""
+    true = hashlib.sha256(wheel).hexdigest().encode()
+    false = hashlib.sha256(flipped(wheel)).hexdigest().encode()
+
+    def alter(path: str, body: bytes) -> bytes:
+        if path.endswith("/wheel"):
+            return flipped(body)
+        # the bundles themselves are signed: whoever changes them has no signature at all
+        return body if "/evidence/" in path else body.replace(true, false)
+
+    return alter
 
 
 def without_evidence(matches: Callable[[Mapping[str, Any]], bool]) -> Alteration:
@@ -41,8 +54,10 @@ def without_evidence(matches: Callable[[Mapping[str, Any]], bool]) -> Alteration
     return alter
 
 
-def as_published(_path: str, body: bytes) -> bytes:
+def as_published(path: str, body: bytes) -> bytes:
     """Claim that every version is published."""
+    if "/evidence/" in path:
+        return body
     try:
         answer = json.loads(body)
     except ValueError:

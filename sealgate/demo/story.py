@@ -158,9 +158,7 @@ class Story:
         altered = self.work / "altered"
         shutil.copytree(self.folder, altered)
         (wheel,) = altered.glob("*.whl")
-        data = bytearray(wheel.read_bytes())
-        data[len(data) // 2] ^= 1
-        wheel.write_bytes(data)
+        wheel.write_bytes(hostile.flipped(wheel.read_bytes()))
         verified = stage.sealgate("verify", altered)
         stage.expect(
             "a folder with a flipped byte is refused",
@@ -219,12 +217,13 @@ class Story:
 
     def _against(self, liar: hostile.HostileRegistry) -> None:
         stage = self.stage
+        wheel = next(self.folder.glob("*.whl")).read_bytes()
         second = second_runner(self.deployment, liar.url)
         processes.start(second, ("runner",), stage.say)
         address = second.addresses.runner
         try:
             for promise, release, alter, mark in (
-                ("a runner refuses a flipped byte", "1.0.0", hostile.flip_wheel_byte, ""),
+                ("a runner refuses a flipped byte", "1.0.0", hostile.other_bytes(wheel), ""),
                 (
                     "a runner refuses a wheel without its author's signature",
                     "1.0.0",
@@ -263,13 +262,14 @@ class Story:
         wheel = build("limit-probe", self.work)
         published = self.publish(wheel, "limit-probe==1.0.0")
         stage.expect("the probe is published", "published", str(published), held=published)
-        for promise, probe, statuses in PROBES:
-            reply = self.call("limit-probe", "probe", {"what": probe})
-            result = reply.get("result")
-            held = reply["status"] in statuses
-            if reply["status"] == "ok":
-                held = held and isinstance(result, dict) and result.get("stopped") is True
-            stage.expect(promise, " or ".join(statuses), _said(reply), held=held)
+        for promise, method, arguments, status in PROBES:
+            reply = self.call("limit-probe", method, arguments)
+            held = reply["status"] == status
+            if status == "ok":
+                # the probe lived to tell: it must have been refused
+                result = reply.get("result")
+                held = held and isinstance(result, dict) and result.get("outcome") == "refused"
+            stage.expect(promise, status, _said(reply), held=held)
         after = self.call(PLUGIN, "render", {"text": "still *here*"})
         stage.expect("the next call is unharmed", "ok", _said(after), held=after["status"] == "ok")
 
@@ -285,12 +285,13 @@ class Story:
 
 
 PROBES = (
-    ("a plugin that writes to disk is stopped", "disk", ("ok",)),
-    ("a plugin that opens a socket is stopped", "socket", ("ok",)),
-    ("a plugin that eats memory is stopped", "memory", ("resource_limit",)),
-    ("a plugin that never ends is stopped", "wall", ("timeout",)),
+    ("a plugin that writes to disk is stopped", "write", {"path": "/", "kibibytes": 1}, "ok"),
+    ("a plugin that opens a socket is stopped", "network", {"port": 80}, "ok"),
+    ("a plugin that eats memory is stopped", "memory", {"mebibytes": 1024}, "resource_limit"),
+    ("a plugin that floods its output is stopped", "output", {"kibibytes": 4096}, "resource_limit"),
+    ("a plugin that never ends is stopped", "wall", {"seconds": 3600}, "timeout"),
 )
-"""(promise, probe, statuses). A probe that is stopped by an error reports so and returns."""
+"""(promise, method, arguments, status). A probe that is only refused says so and returns."""
 
 
 def second_runner(deployment: Deployment, registry: str) -> Deployment:
@@ -317,7 +318,9 @@ def tell(stage: Stage, addresses: Addresses, image: str) -> bool:
     from sealgate.setup import Plan, initialise
 
     stage.title("A deployment: authority, registry, scan worker, runner")
-    deployment = initialise(stage.home, addresses, Plan(image=image))
+    # the author is a reviewer as well, to show that this does not help with their own plugin
+    plan = Plan(image=image, reviewers=(*REVIEWERS, "dave@example.com", AUTHOR))
+    deployment = initialise(stage.home, addresses, plan)
     stage.say(f"keys in {deployment.keys}, private state in {deployment.var}")
     try:
         processes.start(deployment, SERVICES, stage.say)
@@ -346,7 +349,7 @@ def _last(text: str) -> str:
 
 
 def _said(reply: dict[str, object]) -> str:
-    error = reply.get("error")
-    if isinstance(error, dict):
-        return f"{reply['status']}: {error.get('message') or error.get('what') or error}"
-    return str(reply["status"])
+    detail = reply.get("error") or reply.get("result") or ""
+    if isinstance(detail, dict):
+        detail = detail.get("message") or detail.get("what") or detail.get("error") or ""
+    return f"{reply['status']}: {detail}" if detail else str(reply["status"])

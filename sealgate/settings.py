@@ -1,0 +1,39 @@
+"""From a local deployment's folder to the settings of its services."""
+
+from __future__ import annotations
+
+from registry.settings import Settings, SigningAccount, WorkerSettings
+from runner.main import RunnerSettings
+from sealgate.deployment import Deployment
+from sealgate.setup import WORKLOADS
+
+
+def registry_settings(deployment: Deployment) -> Settings:
+    """Return what the registry's web process knows: no secret."""
+    state = deployment.state("registry")
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Settings(
+        database_url=f"sqlite:///{(state / 'registry.sqlite').resolve()}",
+        blob_dir=state / "blobs",
+        trusted_root=deployment.trusted_root,
+        layout=deployment.layout,
+        layout_owners=deployment.layout_owners,
+        trusted_issuers=frozenset({deployment.addresses.authority}),
+        base_url=deployment.addresses.registry,
+    )
+
+
+def worker_settings(deployment: Deployment) -> WorkerSettings:
+    """Return what the scan worker knows: the accounts that sign scans and publications."""
+    return WorkerSettings(
+        registry=registry_settings(deployment),
+        client_trust_config=deployment.client_trust_config,
+        token_url=f"{deployment.addresses.authority}/token",
+        scanner=SigningAccount(WORKLOADS["scanner"], deployment.secret("scanner")),
+        publisher=SigningAccount(WORKLOADS["registry"], deployment.secret("registry")),
+    )
+
+
+def runner_settings(deployment: Deployment) -> RunnerSettings:
+    """Return what the runner knows: its own copies of the pinned keys, and its policy."""
+    return RunnerSettings.under(deployment.keys, deployment.state("runner"))
