@@ -244,7 +244,10 @@ class Calls:
         headers = {"Authorization": f"Bearer {held}", "Content-Type": "application/json"}
         with self.service.app.test_client() as client:
             return client.post(
-                "/v1/invocations", data=data, headers=headers | options.pop("headers", {}), **options
+                "/v1/invocations",
+                data=data,
+                headers=headers | options.pop("headers", {}),
+                **options,
             )
 
     def get(self, path: str, token: str | None = None) -> Any:
