@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import docker
 import requests
-from docker.errors import APIError, DockerException, NotFound
+from docker.errors import DockerException, NotFound
 from docker.utils import kwargs_from_env
 
 from runner.sandbox.errors import unavailable
@@ -81,14 +81,14 @@ class Engine:
             raise unavailable("engine", "the Docker engine does not answer", value=error) from error
 
     def remove(self, container: str) -> bool:
-        """Kill and remove a container; return whether it is gone or on its way out."""
+        """Kill and remove a container; return whether it is gone.
+
+        While the engine is removing it already (409), it is not gone yet: ask again.
+        """
         try:
             self.client.remove_container(container, force=True, v=True)
         except NotFound:
             return True
-        except APIError as error:
-            # 409: the engine is removing it already
-            return error.status_code == 409
         except ENGINE_ERRORS:
             return False
         return True

@@ -15,6 +15,8 @@ from runner.sandbox.engine import ENGINE_ERRORS, Engine
 
 REMEMBERED = 1024
 RECONNECT_SECONDS = 1.0
+KILLED = 128 + 9
+OOM_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,9 @@ class Obituaries:
                 lambda: "code" in self._known.get(container, {}) or self._closed, seconds
             )
             facts = self._known.get(container, {})
+            if facts.get("code") == KILLED:
+                # the notice of the OOM killer takes another way, and may come a little later
+                self._changed.wait_for(lambda: "oom" in facts or self._closed, OOM_SECONDS)
             return Death(facts.get("code"), "oom" in facts)
 
     def close(self) -> None:

@@ -78,9 +78,15 @@ def harness_sources() -> dict[str, bytes]:
 
 
 def harness_digest() -> str:
-    """Return the digest (`sha256:` and hexadecimal) of the harness's source and entry point."""
-    digest = hashlib.sha256(json.dumps([HARNESS_VERSION, *ENTRYPOINT]).encode())
-    for name, source in harness_sources().items():
+    """Return the digest (`sha256:` and hexadecimal) of the harness and of how the image is made.
+
+    Debian's packages are not part of it: a security update makes another image with the same
+    harness, and the operator decides which of them is pinned.
+    """
+    recipe = [HARNESS_VERSION, COMPILE, EPOCH, USER, *ENTRYPOINT, *PACKAGES]
+    digest = hashlib.sha256(json.dumps(recipe).encode())
+    packing = importlib.resources.files("runner.sandbox").joinpath("rootfs.py").read_bytes()
+    for name, source in {**harness_sources(), "../rootfs.py": packing}.items():
         digest.update(f"{name}\0{len(source)}\0".encode() + source)
     return f"sha256:{digest.hexdigest()}"
 

@@ -90,6 +90,8 @@ class Hardening:
         open_files: descriptors of one process; 0 leaves the engine's default.
         file_bytes: size of one file, in bytes; 0 is no bound.
         core_dumps: allow core dumps.
+        message_queues: allow POSIX message queues, which /dev/mqueue makes without a system call
+            that a profile could refuse.
         masked_paths: paths of /proc and /sys that read as empty.
         readonly_paths: paths of /proc that cannot be written.
         stdin_once: the container's stdin ends when the runner's connection does.
@@ -114,6 +116,7 @@ class Hardening:
     open_files: int = OPEN_FILES
     file_bytes: int = TMP_MAX_BYTES
     core_dumps: bool = False
+    message_queues: bool = False
     masked_paths: tuple[str, ...] = MASKED_PATHS
     readonly_paths: tuple[str, ...] = READONLY_PATHS
     stdin_once: bool = True
@@ -123,6 +126,8 @@ class Hardening:
 
     def _ulimits(self) -> list[dict[str, Any]]:
         limits = []
+        if not self.message_queues:
+            limits.append({"Name": "msgqueue", "Soft": 0, "Hard": 0})
         if not self.core_dumps:
             limits.append({"Name": "core", "Soft": 0, "Hard": 0})
         if self.open_files:

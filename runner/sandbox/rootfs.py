@@ -59,7 +59,8 @@ def _layer(source: Path, target: Path, epoch: int) -> str:
             for parent in reversed(PurePosixPath(info.name).parents[:-1]):
                 add_folder(str(parent))
             info.mtime, info.uid, info.gid, info.uname, info.gname = epoch, 0, 0, "", ""
-            info.mode = 0o755 if info.isdir() or info.mode & 0o100 else 0o644
+            if not info.isdir():
+                info.mode = 0o755 if info.mode & 0o100 else 0o644
             info.pax_headers = {}
             new.addfile(info, data)  # type: ignore[arg-type]  # a binary file object, or None
 
@@ -68,6 +69,7 @@ def _layer(source: Path, target: Path, epoch: int) -> str:
                 folders.add(path)
                 info = tarfile.TarInfo(path)
                 info.type = tarfile.DIRTYPE
+                info.mode = 0o1777 if path == "tmp" else 0o755
                 add(info)
 
         for path in _FOLDERS:

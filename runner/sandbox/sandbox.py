@@ -26,6 +26,9 @@ LABEL_REQUEST = "org.sealgate.request"
 DEATH_SECONDS = 2.0
 """How long to wait for the engine to tell how a container ended, in seconds."""
 
+BURIAL_PAUSES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds before each attempt to remove a container; what is left then is for the next sweep."""
+
 _serial = itertools.count()
 
 
@@ -45,7 +48,7 @@ class Reaper:
 
     def _work(self) -> None:
         while (container := self._queue.get()) is not None:
-            for pause in (0.0, 0.2, 1.0, 5.0):
+            for pause in BURIAL_PAUSES:
                 time.sleep(pause)
                 if self._engine.remove(container):
                     break

@@ -14,7 +14,6 @@ from trust import strictjson
 from trust.errors import shown
 from trust.wheel import Limits
 
-KILLED = 128 + signal.SIGKILL
 SENTRY_STOPPED = 2
 """Exit code of gVisor's kernel when its own run-time system gives up."""
 _ERROR_KEYS = {"type", "message", "traceback"}
@@ -45,7 +44,7 @@ def _exception(payload: bytes) -> dict[str, str]:
         or not all(isinstance(value, str) for value in data.values())
     ):
         return _error("InvalidAnswer", "the plugin's process handed back an unreadable exception")
-    return _error(data["type"], data["message"], data["traceback"])
+    return _error(shown(data["type"]), data["message"], data["traceback"])
 
 
 def _exit(code: int) -> str:
@@ -97,7 +96,7 @@ def _judge(
                 return "plugin_error", None, _error("InvalidResult", text), detail
         case protocol.EXCEPTION:
             raised = _exception(response.payload)
-            detail = f"the plugin raised {shown(raised['type'])}: {shown(raised['message'])}"
+            detail = f"the plugin raised {raised['type']}: {shown(raised['message'])}"
             if response.killed_for_memory:
                 return "resource_limit", None, raised, f"{_out_of_memory(limits)[2]}; {detail}"
             if response.denied_processes:
@@ -156,9 +155,6 @@ def of_death(death: Death, context: Context) -> Execution:
     """Return what came of a call whose container ended without a response."""
     if death.out_of_memory:
         return without_response(*_out_of_memory(context.limits)[::2], context)
-    if death.exit_code == KILLED:
-        detail = "the whole container was killed; the kernel does that when memory runs out"
-        return without_response("resource_limit", detail, context)
     if death.exit_code == SENTRY_STOPPED and context.sandbox.get("runtime") == "runsc":
         detail = "gVisor's kernel stopped; it does when it may start no more threads"
         return without_response("resource_limit", detail, context)

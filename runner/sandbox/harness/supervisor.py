@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import gc
 import os
 import resource
@@ -34,6 +35,8 @@ PR_SET_DUMPABLE = 4
 STACK_BYTES = 8 << 20
 TICK_SECONDS = 0.05
 CHUNK = 1 << 16
+TASK_FD = 3
+ANSWER_FD = 4
 
 EXIT_END_OF_INPUT = 70
 EXIT_BAD_REQUEST = 71
@@ -61,17 +64,11 @@ def _write(fd: int, data: bytes) -> None:
 def _become_worker(task: int, answer: int, stdout: int, stderr: int, null: int) -> NoReturn:
     """Give up what the supervisor has and run the task; only ever called in the child."""
     try:
-        for fd, number in ((null, 0), (stdout, 1), (stderr, 2)):
+        # lift them out of the way first, then put each in its place: 0 to 4, and nothing else
+        lifted = [fcntl.fcntl(fd, fcntl.F_DUPFD, 64) for fd in (null, stdout, stderr, task, answer)]
+        for number, fd in enumerate(lifted):
             os.dup2(fd, number)
-        # 3 and 4 are all that is left beside the three standard streams
-        task, answer = os.dup(task), os.dup(answer)
-        keep = {0, 1, 2, task, answer}
-        for fd in range(3, 256):
-            if fd not in keep:
-                try:
-                    os.close(fd)
-                except OSError:
-                    continue
+        os.closerange(len(lifted), 256)
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         resource.setrlimit(resource.RLIMIT_STACK, (STACK_BYTES, STACK_BYTES))
         _make_first_victim()
@@ -80,7 +77,7 @@ def _become_worker(task: int, answer: int, stdout: int, stderr: int, null: int) 
         for name in ("stdout", "stderr"):
             stream: Any = getattr(sys, name)
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-        worker.run(task, answer)
+        worker.run(TASK_FD, ANSWER_FD)
     finally:
         os._exit(77)
 

@@ -1,0 +1,26 @@
+"""The hostile corpus uses the same image and sandboxes as the runner's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from runner.sandbox import Sandbox
+from runner.sandbox.engine import Engine
+from runner.sandbox.image import ensure
+
+
+@pytest.fixture(scope="session")
+def sandboxes() -> Iterator[dict[str, Sandbox]]:
+    """One sandbox for each runtime that the engine has."""
+    engine = Engine()
+    image_id = ensure(engine.client, print)
+    made = {
+        runtime: Sandbox.connect(image_id, runtime)
+        for runtime in ("runc", "runsc")
+        if runtime in engine.runtimes()
+    }
+    yield made
+    for sandbox in made.values():
+        sandbox.close()

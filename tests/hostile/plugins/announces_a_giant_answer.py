@@ -1,0 +1,18 @@
+"""Tries: announce an answer of 4 GB.
+
+Expected: resource_limit
+Stopped by: lengths are checked before anything is read
+"""
+
+import os
+import struct
+import time
+
+
+def run(arguments):
+    for fd in range(3, 16):
+        try:
+            os.write(fd, struct.pack(">BI", 0, 0xFFFFFFFF))
+        except OSError:
+            continue
+    time.sleep(60)

@@ -1,0 +1,19 @@
+"""Tries: answer with a number beyond a double.
+
+Expected: plugin_error
+Stopped by: strict JSON
+"""
+
+import os
+import struct
+import time
+
+
+def run(arguments):
+    body = b'{"a": 1e999}'
+    for fd in range(3, 16):
+        try:
+            os.write(fd, struct.pack(">BI", 0, len(body)) + body)
+        except OSError:
+            continue
+    time.sleep(60)

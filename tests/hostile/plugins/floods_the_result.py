@@ -1,0 +1,9 @@
+"""Tries: return a result of 30 MB.
+
+Expected: resource_limit
+Stopped by: the result cap
+"""
+
+
+def run(arguments):
+    return "x" * (30 << 20)

@@ -1,0 +1,113 @@
+"""Every hostile plugin, under runc and under gVisor: what its caller sees, and that nothing else.
+
+A plugin of the corpus says in its docstring what it tries, which statuses its caller may see and
+what stops it. It returns {"escaped": [...]}: whatever stands there got through.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from runner.sandbox import Execution, Sandbox
+from tests.support.sandbox import containers_of, run
+
+PLUGINS = Path(__file__).parent / "plugins"
+HONEST = "def run(arguments):\n    return {'sum': sum(arguments['numbers'])}\n"
+RUNTIMES = ("runc", "runsc")
+WALL_SECONDS = 2.0
+KERNEL_SETTINGS = ("core_pattern", "hostname", "domainname", "sysrq", "panic")
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+
+@dataclass(frozen=True)
+class Hostile:
+    """One plugin of the corpus, as its docstring describes it."""
+
+    name: str
+    source: str
+    expected: dict[str, set[str]]
+    calls: int
+    machine: str
+
+    @classmethod
+    def read(cls, path: Path) -> Hostile:
+        source = path.read_text(encoding="utf-8")
+        text = re.sub(r"\n    ", " ", source.split('"""')[1])
+        facts = dict(re.findall(r"^([A-Z][a-z0-9 ]+): (.+)$", text, re.MULTILINE))
+        assert {"Tries", "Expected", "Stopped by"} <= set(facts), f"{path.name}: {facts}"
+        runc = set(facts["Expected"].split(", "))
+        runsc = set(facts.get("Expected under runsc", facts["Expected"]).split(", "))
+        return cls(
+            name=path.stem,
+            source=source,
+            expected={"runc": runc, "runsc": runsc},
+            calls=int(facts.get("Calls", "1")),
+            machine=facts.get("Machine", ""),
+        )
+
+
+CORPUS = [Hostile.read(path) for path in sorted(PLUGINS.glob("*.py"))]
+
+
+def host_state() -> dict[str, str]:
+    """What a hostile plugin must not be able to change."""
+    places = {name: Path("/proc/sys/kernel") / name for name in KERNEL_SETTINGS}
+    state = {name: path.read_text() for name, path in places.items() if path.exists()}
+    state["mounts"] = os.readlink("/proc/self/ns/mnt")
+    state["clock"] = str(round((time.time() - time.monotonic()) / 60))
+    state["host"] = socket.gethostname()
+    return state
+
+
+def test_the_corpus_is_large() -> None:
+    assert len(CORPUS) >= 40
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
+def test_hostile_plugin(hostile: Hostile, runtime: str, sandboxes: dict[str, Sandbox]) -> None:
+    if runtime not in sandboxes:
+        pytest.skip(f"this engine does not have the runtime {runtime}")
+    if hostile.machine and hostile.machine != platform.machine():
+        pytest.skip(f"written for {hostile.machine}, this is {platform.machine()}")
+    sandbox = sandboxes[runtime]
+    before = host_state()
+
+    began = time.monotonic()
+    executions: list[Execution] = [
+        run(
+            sandbox,
+            hostile.source,
+            {"runtime": runtime},
+            wall_seconds=WALL_SECONDS,
+            cpu_seconds=1,
+        )
+        for _ in range(hostile.calls)
+    ]
+    elapsed = time.monotonic() - began
+
+    for execution in executions:
+        assert execution.status in hostile.expected[runtime], execution
+        assert execution.usage.wall_seconds <= WALL_SECONDS + 1.5
+        assert len(execution.stdout) + len(execution.stderr) <= 256 << 10
+        if execution.status == "ok":
+            assert execution.result["escaped"] == [], execution
+        else:
+            assert execution.result is None
+            assert execution.detail
+    assert elapsed < hostile.calls * (WALL_SECONDS + 8)
+
+    honest = run(sandbox, HONEST, {"numbers": [1, 2, 3]}, wall_seconds=10.0)
+    assert (honest.status, honest.result) == ("ok", {"sum": 6}), honest
+    sandbox.drain()
+    assert containers_of(sandbox) == []
+    assert host_state() == before
