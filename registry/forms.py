@@ -42,32 +42,40 @@ def files(
     found: dict[str, tuple[str, bytes]] = {}
     for name in names:
         parts: list[FileStorage] = request.files.getlist(name)
-        if len(parts) == 1 and parts[0].filename:
+        if name in request.form:
+            problems.append(_bad(name, "text", "is text instead of a file"))
+        elif not parts:
+            problems.append(_bad(name, "no file", "is missing"))
+        elif len(parts) > 1:
+            problems.append(_bad(name, f"{len(parts)} files", "is there more than once"))
+        elif not parts[0].filename:
+            problems.append(_bad(name, "no file name", "has no file name"))
+        else:
             found[name] = (parts[0].filename, parts[0].stream.read())
-            continue
-        problems.append(
-            _bad(name, f"{len(parts)} files", "exactly one file with a file name", "missing")
-            if not parts or not parts[0].filename
-            else _bad(name, f"{len(parts)} files", "exactly one file", "repeated")
-        )
-    unknown = [*request.files.keys(), *(k for k in request.form if k not in ignored)]
+    known = {*names, *ignored}
     problems += [
-        _bad(name, name, "only " + ", ".join(names), "unknown")
-        for name in dict.fromkeys(unknown)
-        if name not in found and name not in names
+        problem(
+            "http.field",
+            "the form has a field that is unknown here",
+            value=name,
+            expected="only " + ", ".join(names),
+            advice="leave it out",
+            where=name,
+        )
+        for name in dict.fromkeys([*request.files, *request.form])
+        if name not in known
     ]
-    problems += [_bad(name, "text", "a file", "text") for name in names if name in request.form]
     if problems:
         raise BadRequest(problems)
     return found
 
 
-def _bad(name: str, value: str, expected: str, kind: str) -> Problem:
+def _bad(name: str, value: str, what: str) -> Problem:
     return problem(
-        f"http.field-{kind}",
-        "a field of the form is not as it must be",
+        "http.field",
+        f"the form's field {name} {what}",
         value=value,
-        expected=expected,
-        advice=f"send the field {name} as one file" if kind != "unknown" else "leave it out",
+        expected="exactly one file with its file name",
+        advice=f"send the field {name} as one file",
         where=name,
     )

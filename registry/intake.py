@@ -20,7 +20,6 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from registry import evidence, forms, manifests
-from registry.clock import to_text
 from registry.errors import Conflict, Forbidden, TooLarge, Unprocessable
 from registry.models import Plugin as PluginRow
 from registry.models import TimelineRow, Version
@@ -112,7 +111,7 @@ def _check_issuer(services: Services, signer: Identity) -> None:
             problem(
                 "registry.issuer-not-trusted",
                 "the signer's identity comes from an issuer that this registry does not trust",
-                value=signer,
+                value=str(signer),
                 expected="an identity of " + ", ".join(sorted(trusted)),
                 advice="sign with an account of a trusted issuer",
                 where="bundle",
@@ -173,7 +172,7 @@ def _check_name(services: Services, session: Session, name: str, signer: Identit
             problem(
                 "registry.name-taken",
                 f"the name {name} belongs to somebody else",
-                value=signer,
+                value=str(signer),
                 expected=str(holder.owner),
                 advice="choose another name, or let its owner submit",
             )
@@ -229,8 +228,8 @@ def _store(
                 to_state=State.RECEIVED,
                 actor_issuer=signer.issuer,
                 actor_subject=signer.subject,
-                detail=f"{signer.subject} submitted {plugin.filename}, signed "
-                f"{to_text(verified.signed_at)}",
+                detail=f"{signer.subject} submitted {plugin.filename}, signed at "
+                f"{verified.signed_at:%Y-%m-%dT%H:%M:%SZ}",
                 problems=[],
             )
         )

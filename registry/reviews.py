@@ -2,8 +2,8 @@
 
 The rules, in order:
  1. the bundle verifies, is a review, and is about this very wheel;
- 2. its signer is a reviewer of the layout, which is signed by its owners and not expired;
- 3. its signer is neither the version's author nor the owner of its name;
+ 2. its signer is neither the version's author nor the owner of its name;
+ 3. its signer is a reviewer of the layout, which is signed by its owners and not expired;
  4. the signer has not decided on this version yet (the identical bundle again changes nothing);
  5. the version is in review, and the statement names the very report, policy and earlier version
     that the registry holds;
@@ -92,25 +92,25 @@ def post(services: Services, name: str, number: str, bundle: bytes) -> bool:
 def _check(version: Version, verified: VerifiedStatement, reviewers: tuple[Any, ...]) -> bool:
     """Return whether the review is new; raise where it is refused."""
     signer = verified.identity
-    if signer not in reviewers:
-        raise Forbidden(
-            problem(
-                "registry.not-a-reviewer",
-                "the signer is not a reviewer of this registry",
-                value=signer,
-                expected="one of " + ", ".join(str(r) for r in reviewers),
-                advice="sign with the account that the layout names, letter by letter",
-                where="bundle",
-            )
-        )
     if signer in (version.author, version.plugin.owner):
         raise Forbidden(
             problem(
                 "registry.own-plugin",
                 "an author never counts as a reviewer of their own plugin",
-                value=signer,
+                value=str(signer),
                 expected="a reviewer other than " + str(version.author),
                 advice="ask another reviewer",
+                where="bundle",
+            )
+        )
+    if signer not in reviewers:
+        raise Forbidden(
+            problem(
+                "registry.not-a-reviewer",
+                "the signer is not a reviewer of this registry",
+                value=str(signer),
+                expected="one of " + ", ".join(str(r) for r in sorted(reviewers)),
+                advice="sign with the account that the layout names, letter by letter",
                 where="bundle",
             )
         )
@@ -138,7 +138,7 @@ def _decided(signer: object, earlier: str) -> Conflict:
         problem(
             "registry.already-reviewed",
             "this reviewer has decided on this version; a reviewer counts once",
-            value=signer,
+            value=str(signer),
             expected=earlier,
             advice="nothing: the first decision stands",
         )

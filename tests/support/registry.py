@@ -6,6 +6,7 @@ Only the Sigstore instance is in memory instead of behind HTTP; what signs and v
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,9 +15,12 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
 from werkzeug.test import TestResponse
 
 from registry.app import create_app
+from registry.httperrors import MACHINE_PATHS
+from registry.openapi import document
 from registry.publishing import Publishing
 from registry.scanning import Scanning
 from registry.services import EXTENSION, Services
@@ -54,6 +58,41 @@ def settings_for(trust: TrustFixture, folder: Path, **changes: Any) -> Settings:
     return Settings(**(values | changes))
 
 
+class CheckedClient(FlaskClient):
+    """A client that holds every answer against the OpenAPI document."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        """Send the request; an answer that the document does not describe fails the test."""
+        response = super().open(*args, **kwargs)
+        request = response.request
+        if request.path.startswith(MACHINE_PATHS) and request.method in ("GET", "POST"):
+            check_response(request.method, request.path, response)
+        return response
+
+
+def check_response(method: str, path: str, response: TestResponse) -> None:
+    """Fail if the OpenAPI document does not describe this answer."""
+    described = document(BASE_URL, 1)
+    for template, operations in described["paths"].items():
+        pattern = re.sub(r"\{\w+\}", "[^/]+", template)
+        if not re.fullmatch(pattern, path) or method.lower() not in operations:
+            continue
+        if response.status_code == 304:
+            return
+        answers = operations[method.lower()]["responses"]
+        assert str(response.status_code) in answers, f"{method} {path}: {response.status_code}"
+        content = answers[str(response.status_code)]["content"]
+        assert response.mimetype in content, f"{method} {path}: {response.mimetype}"
+        schema = content[response.mimetype].get("schema")
+        if schema is not None:
+            whole = {**schema, "components": described["components"]}
+            checker = Draft202012Validator.FORMAT_CHECKER
+            Draft202012Validator(whole, format_checker=checker).validate(response.get_json())
+        return
+    assert response.status_code in (404, 405), f"{method} {path} is not in the document"
+    assert response.mimetype == "application/problem+json"
+
+
 @dataclass
 class RegistryFixture:
     """An application with its worker.
@@ -88,6 +127,7 @@ class RegistryFixture:
             return holder[0].now() if holder else datetime.now(UTC)
 
         app = create_app(settings, clock)
+        app.test_client_class = CheckedClient
         services: Services = app.extensions[EXTENSION]
         made = cls(
             trust,
@@ -140,9 +180,7 @@ class RegistryFixture:
         **changes: Any,
     ) -> bytes:
         """Sign a review of what the registry holds; arguments replace parts of the statement."""
-        materials = self.client.get(
-            f"/api/v1/plugins/{name}/{version}/review-materials"
-        ).get_json()
+        materials = self.client.get(f"/api/v1/plugins/{name}/{version}/review-materials").get_json()
         arguments = {"decision": "approve", "comment": ""} | materials | changes
         return self.trust.sigstore.sign(by, statements.review_statement(**arguments))
 
