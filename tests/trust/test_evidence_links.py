@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -36,8 +35,8 @@ def verified(t: TrustFixture) -> dict[str, VerifiedStatement]:
 
 
 @pytest.fixture(params=STEPS)
-def step(request: pytest.FixtureRequest) -> Iterator[Any]:
-    yield request.param
+def step(request: pytest.FixtureRequest) -> Any:
+    return request.param
 
 
 def test_the_artifacts_are_those_of_the_design(verified: dict[str, VerifiedStatement]) -> None:
