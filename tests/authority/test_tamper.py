@@ -132,17 +132,26 @@ def test_no_flipped_byte_of_the_timestamp_changes_it(bundle: dict[str, Any], acc
     assert harmless <= 10
 
 
+def signature_of(note: str) -> bytes:
+    """Return what Python's lenient base64 makes of the last word."""
+    try:
+        return base64.b64decode(note.split()[-1])
+    except ValueError:
+        return b""
+
+
 def test_no_flipped_checkpoint_is_accepted(bundle: dict[str, Any], accepts: Any) -> None:
-    """sigstore-python finds the signature by the key's id and does not read the name beside it
-    (trust.log.note does): the name is left out here, and never shown."""
+    """sigstore-python finds the signature by the key's id, does not read the name beside it, and
+    ignores spare bits of base64 (trust.log.note minds all three): what is left is refused."""
     path = (*PROOF, "checkpoint", "envelope")
     note = get(bundle, path)
     name = note.index("\u2014")
     for place, character in enumerate(note):
-        if name <= place < note.rindex(" "):
-            continue
         changed = note[:place] + chr(ord(character) ^ 1) + note[place + 1 :]
-        assert not accepts(put(bundle, path, changed)), place
+        in_name = name <= place < note.rindex(" ")
+        same_bits = place > name and signature_of(changed) == signature_of(note)
+        if not in_name and not same_bits:
+            assert not accepts(put(bundle, path, changed)), place
 
 
 @pytest.mark.parametrize(
