@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from trust.errors import SealgateError, problem
-from trust.wheel import Plugin
+from trust.wheel import Plugin, read_members
 
 PYTHON = "text/x-python"
 BINARY = "application/octet-stream"
@@ -58,6 +56,10 @@ MAGICS: tuple[tuple[bytes, str], ...] = (
     (b"wOF2", "font/woff2"),
 )
 """First bytes -> media type, for the files whose type matters here."""
+
+
+class MemberDiffers(SealgateError):
+    """The archive gives other bytes than those that the strict reader hashed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +132,23 @@ def unpack(wheel: bytes, plugin: Plugin) -> tuple[MemberFile, ...]:
     """Return every member that the strict reader accepted, in its order.
 
     Raises:
-        SealgateError: the archive's content is not what the reader hashed.
+        WheelRejected: the archive cannot be read.
+        MemberDiffers: its content is not what the reader hashed.
     """
+    contents = read_members(wheel)
     found = []
-    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
-        for member in plugin.members:
-            data = archive.read(member.path)
-            if hashlib.sha256(data).hexdigest() != member.sha256:
-                raise SealgateError(
-                    problem(
-                        "scan.member-differs",
-                        "a member of the wheel reads differently the second time",
-                        expected=f"SHA-256 {member.sha256}",
-                        advice="build the wheel again with a standard build backend",
-                        where=member.path,
-                    )
+    for member in plugin.members:
+        data = contents.get(member.path, b"")
+        if hashlib.sha256(data).hexdigest() != member.sha256:
+            raise MemberDiffers(
+                problem(
+                    "scan.member-differs",
+                    "a member of the wheel reads differently the second time",
+                    value=f"{len(data)} bytes",
+                    expected=f"SHA-256 {member.sha256}",
+                    advice="report it as a defect of the scanner, with the wheel",
+                    where=member.path,
                 )
-            found.append(make_member(member.path, data))
+            )
+        found.append(make_member(member.path, data))
     return tuple(found)

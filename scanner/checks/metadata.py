@@ -18,14 +18,7 @@ LINK = Rule(
     "A link of the project is not an https address of a named host.",
     "Give the project's https address.",
 )
-SUMMARY = Rule(
-    "SG612",
-    "NoSummary",
-    "low",
-    "The wheel says nothing about what it is for.",
-    "Write one sentence into the project's `description`.",
-)
-RULES = (LINK, SUMMARY)
+RULES = (LINK,)
 
 _SHORTENERS = re.compile(r"//(?:www\.)?(?:bit\.ly|tinyurl\.com|t\.co|goo\.gl|is\.gd|cutt\.ly)/")
 _HTTPS = re.compile(r"https://(?!\d{1,3}(?:\.\d{1,3}){3}\b)(?!\[)(?![^/]*@)[^\s/]+\.[^\s/]+", re.I)
@@ -37,15 +30,11 @@ def check(wheel: Wheel) -> Iterator[tuple[str, Hit]]:
     member = next(m for m in wheel.members if m.path == path)
     headers = HeaderParser().parsestr(member.text() or "")
     links = [
-        ("project-url", value.partition(",")[2].strip())
-        for value in headers.get_all("Project-URL", [])
-    ]
-    links += [
-        (key, value) for key in ("home-page", "download-url") for value in headers.get_all(key, [])
+        (key, value.rpartition(",")[2].strip())
+        for key in ("project-url", "home-page", "download-url")
+        for value in headers.get_all(key, [])
     ]
     for key, link in links:
         if not _HTTPS.match(link) or _SHORTENERS.search(link):
-            line = metadata_line(wheel, key)[1]
+            line = metadata_line(wheel, key, link)[1]
             yield path, Hit(LINK, f"the link is {link}", line, line)
-    if not str(headers.get("Summary", "")).strip():
-        yield path, Hit(SUMMARY, "METADATA has no Summary")

@@ -53,12 +53,12 @@ def check(wheel: Wheel) -> Iterator[tuple[str, Hit]]:
         yield path, Hit(BORROWED, f"{name} brings a package {package}", line, line)
 
 
-def metadata_line(wheel: Wheel, key: str) -> tuple[str, int]:
-    """Return the path of METADATA and the number of the line that has `key`, or 0."""
+def metadata_line(wheel: Wheel, key: str, value: str = "") -> tuple[str, int]:
+    """Return the path of METADATA and the line that has `key` and ends with `value`, or 0."""
     for member in wheel.members:
         if member.in_dist_info and member.name == "METADATA":
             for number, line in enumerate((member.text() or "").splitlines(), 1):
-                if line.lower().startswith(f"{key}:"):
+                if line.lower().startswith(f"{key}:") and line.rstrip().endswith(value):
                     return member.path, number
             return member.path, 0
     return wheel.members[0].path, 0

@@ -15,7 +15,7 @@ from scanner.model import Analysis
 from tests.scanner.samples import SAMPLES, Sample
 from tests.support.wheels import SOURCE, make_manifest, make_wheel
 
-WHEEL_RULES = {"SG601", "SG602", "SG611", "SG612"}
+WHEEL_RULES = {"SG601", "SG602", "SG611"}
 
 
 def samples(which: int) -> list[object]:
