@@ -108,9 +108,8 @@ def test_every_byte_counts() -> None:
         quiet.add(offset + 30 + n + packed - 1)
         at += 46 + n + m + k
     for place in range(len(WHEEL)):
-        for bit in (1, 0x80):
-            data = bytearray(WHEEL)
-            data[place] ^= bit
-            plugin = examine(bytes(data))
-            assert plugin is None or place in quiet, f"byte {place} ^ {bit:#x} passes"
-            assert plugin is None or plugin.members == honest.value.members
+        data = bytearray(WHEEL)
+        data[place] ^= 1 << place % 8
+        plugin = examine(bytes(data))
+        assert plugin is None or place in quiet, f"a flip in byte {place} passes"
+        assert plugin is None or plugin.members == honest.value.members

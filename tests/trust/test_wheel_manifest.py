@@ -3,124 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
+from tests.support.manifests import (
+    GOOD,
+    SOURCE,
+    assert_manifest_refused,
+    manifest,
+    method,
+    wheel_of,
+)
+from tests.support.refusals import FILENAME
 from tests.support.wheels import make_manifest, make_wheel
-from trust.errors import Problem
 from trust.outcomes import Failed, Passed
 from trust.wheel import Limits, inspect_wheel, read_wheel
 from trust.wheel.manifest import manifest_schema
 from trust.wheel.model import MAXIMA, MINIMA
-from trust.wheel.schemas import KEYWORDS, is_safe_pattern
-
-FILENAME = "example_plugin-1.0.0-py3-none-any.whl"
-
-SOURCE = """
-import os
-from os.path import join
-
-
-def function(arguments):
-    return {}
-
-
-def _private(arguments):
-    return {}
-
-
-def two(arguments, more):
-    return {}
-
-
-def two_with_default(arguments, more=1, *, other=2):
-    return {}
-
-
-def keyword_only(arguments, *, more):
-    return {}
-
-
-def none():
-    return {}
-
-
-def star(*arguments):
-    return {}
-
-
-async def later(arguments):
-    return {}
-
-
-VALUE = 1
-ALIAS = function
-
-
-class Things:
-    def method(self, arguments):
-        return {}
-
-    @staticmethod
-    def static(arguments):
-        return {}
-
-    @classmethod
-    def klass(cls, arguments):
-        return {}
-
-    def too_few(self):
-        return {}
-
-    class Inner:
-        def method(self, arguments):
-            return {}
-
-
-if True:
-    def conditional(arguments):
-        return {}
-"""
-
-
-def method(target: str, **changes: Any) -> dict[str, Any]:
-    return {
-        "callable": target,
-        "summary": "Do it.",
-        "arguments": {"type": "object"},
-        "result": {},
-    } | changes
-
-
-def inspect(manifest: Any, **files: str) -> Passed[Any] | Failed:
-    paths = {f"example_plugin/{name}.py": text for name, text in files.items()}
-    _, data = make_wheel(source=SOURCE, manifest=manifest, files=paths)
-    return inspect_wheel(data, FILENAME)
-
-
-def assert_refused(manifest: Any, code: str, value: str, where: str = "") -> Problem:
-    outcome = inspect(manifest)
-    assert isinstance(outcome, Failed)
-    matching = [p for p in outcome.problems if p.code == code]
-    assert matching, [p.lines() for p in outcome.problems]
-    first = matching[0]
-    assert value in first.value, first.lines()
-    assert first.where.startswith(f"example_plugin/plugin.json{where}"), first.lines()
-    assert first.expected
-    assert first.advice
-    return first
-
-
-GOOD = method("example_plugin:function")
-
-
-def manifest(**changes: Any) -> dict[str, Any]:
-    return make_manifest(**({"methods": {"run": GOOD}} | changes))
-
 
 CALLABLES: dict[str, tuple[str, str]] = {
     "os:system": ("manifest.callable-outside", "os:system"),
@@ -154,7 +55,9 @@ CALLABLES: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("target", CALLABLES)
 def test_callable_is_refused(target: str) -> None:
     code, value = CALLABLES[target]
-    assert_refused(manifest(methods={"run": method(target)}), code, value, "#/methods/run/callable")
+    assert_manifest_refused(
+        manifest(methods={"run": method(target)}), code, value, "#/methods/run/callable"
+    )
 
 
 @pytest.mark.parametrize(
@@ -170,8 +73,9 @@ def test_callable_is_refused(target: str) -> None:
     ],
 )
 def test_callable_is_accepted(target: str) -> None:
-    outcome = inspect(
-        manifest(methods={"run": method(target)}), other="def run(arguments): return 1"
+    outcome = inspect_wheel(
+        wheel_of(manifest(methods={"run": method(target)}), other="def run(arguments): return 1"),
+        FILENAME,
     )
     assert isinstance(outcome, Passed), outcome
 
@@ -185,119 +89,6 @@ def test_module_that_exists_twice() -> None:
     (found,) = outcome.problems
     assert found.code == "manifest.callable-module"
     assert "exists twice" in found.what
-
-
-def _huge_chain(length: int) -> dict[str, Any]:
-    steps: dict[str, Any] = {f"a{n}": {"$ref": f"#/$defs/a{n + 1}"} for n in range(length)}
-    return {"type": "object", "$defs": {**steps, f"a{length}": {}}, "$ref": "#/$defs/a0"}
-
-
-def _laughs(length: int) -> dict[str, Any]:
-    steps: dict[str, Any] = {
-        f"a{n}": {"allOf": [{"$ref": f"#/$defs/a{n + 1}"}] * 2} for n in range(length)
-    }
-    return {"type": "object", "$defs": {**steps, f"a{length}": {}}, "$ref": "#/$defs/a0"}
-
-
-SCHEMAS: dict[str, tuple[Mapping[str, Any], str, str]] = {
-    "remote": ({"$ref": "https://evil.example/s.json"}, "manifest.schema-ref", "evil.example"),
-    "file": ({"$ref": "file:///etc/passwd"}, "manifest.schema-ref", "file:///etc/passwd"),
-    "relative": ({"$ref": "other.json"}, "manifest.schema-ref", "other.json"),
-    "nowhere": ({"$ref": "#/$defs/none"}, "manifest.schema-ref", "#/$defs/none"),
-    "no schema": ({"$ref": "#/title", "title": "x"}, "manifest.schema-ref", "#/title"),
-    "itself": ({"$ref": "#"}, "manifest.schema-recursive", "circle"),
-    "circle": (
-        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
-        "manifest.schema-recursive",
-        "circle",
-    ),
-    "unused circle": (
-        {"$defs": {"a": {"not": {"$ref": "#/$defs/a"}}}},
-        "manifest.schema-recursive",
-        "circle",
-    ),
-    "tree": (
-        {"properties": {"child": {"$ref": "#"}}},
-        "manifest.schema-recursive",
-        "circle",
-    ),
-    "id": ({"$id": "https://evil.example"}, "manifest.schema-keyword", "$id"),
-    "dynamic": ({"$dynamicRef": "#x"}, "manifest.schema-keyword", "$dynamicRef"),
-    "unevaluated": ({"unevaluatedItems": False}, "manifest.schema-keyword", "unevaluatedItems"),
-    "unique": ({"items": {"uniqueItems": True}}, "manifest.schema-keyword", "uniqueItems"),
-    "misspelt": ({"proprties": {}}, "manifest.schema-keyword", "proprties"),
-    "dialect": (
-        {"$schema": "http://json-schema.org/draft-07/schema#"},
-        "manifest.schema-dialect",
-        "draft-07",
-    ),
-    "invalid": ({"properties": {"a": {"type": "text"}}}, "manifest.schema-invalid", "text"),
-    "negative": ({"maxLength": -1}, "manifest.schema-invalid", "-1"),
-    "pattern": ({"pattern": "^(a+)+$"}, "manifest.schema-pattern", "^(a+)+$"),
-    "pattern of names": (
-        {"patternProperties": {"(a|a)*b": {}}},
-        "manifest.schema-pattern",
-        "(a|a)*b",
-    ),
-    "pattern beyond re": ({"pattern": "^a{99999999999999}"}, "manifest.schema-invalid", ""),
-    "chain": (_huge_chain(3000), "manifest.schema-too-large", "deep"),
-    "laughs": (_laughs(20), "manifest.schema-too-large", "subschemas"),
-    "many": (
-        {"anyOf": [{"type": "object"}] * 2100},
-        "manifest.schema-too-large",
-        "2101 subschemas",
-    ),
-}
-
-
-@pytest.mark.parametrize("place", ["arguments", "result"])
-@pytest.mark.parametrize("case", SCHEMAS)
-def test_schema_is_refused(case: str, place: str) -> None:
-    schema, code, value = SCHEMAS[case]
-    entry = method("example_plugin:function", **{place: {"type": "object"} | schema})
-    assert_refused(manifest(methods={"run": entry}), code, value, f"#/methods/run/{place}")
-
-
-def test_schema_that_is_honest_is_accepted() -> None:
-    schema = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "object",
-        "properties": {
-            "$ref": {"const": {"$ref": "https://example.com"}},
-            "date": {"type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}$"},
-            "rows": {"type": "array", "items": {"$ref": "#/$defs/row"}},
-            "a/b": {"$ref": "#/properties/date"},
-            "x": {"enum": [{"uniqueItems": True}]},
-        },
-        "additionalProperties": False,
-        "$defs": {"row": {"type": "object", "additionalProperties": {"type": "number"}}},
-    }
-    entry = method("example_plugin:function", arguments=schema)
-    assert isinstance(inspect(manifest(methods={"run": entry})), Passed)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "safe"),
-    [
-        ("^[a-z][a-z0-9-]{0,62}$", True),
-        ("^\\d{4}-\\d{2}$", True),
-        ("^[^@ ]+@example\\.org$", True),
-        ("^", True),
-        ("a+$", False),
-        ("^a+b+$", False),
-        ("^(a|b)$", False),
-        ("^a|b", False),
-        ("^(?=a)", False),
-        ("^(a)\\1", False),
-        ("^a{1,2}{3}", False),
-        ("^[a-z", False),
-        ("^a{5,2}$", False),
-        ("^" + "a" * 300, False),
-        ("^" + "[^a]" * 62 + "(", False),
-    ],
-)
-def test_patterns(pattern: str, safe: bool) -> None:
-    assert is_safe_pattern(pattern) is safe
 
 
 DOCUMENTS: dict[str, tuple[Any, str, str, str]] = {
@@ -384,14 +175,14 @@ DOCUMENTS: dict[str, tuple[Any, str, str, str]] = {
 @pytest.mark.parametrize("case", DOCUMENTS)
 def test_document_is_refused(case: str) -> None:
     document, code, value, where = DOCUMENTS[case]
-    assert_refused(document, code, value, where)
+    assert_manifest_refused(document, code, value, where)
 
 
 @pytest.mark.parametrize("name", list(asdict(MAXIMA)))
 def test_limits_beyond_their_bounds_are_refused(name: str) -> None:
     most, least = asdict(MAXIMA)[name], asdict(MINIMA)[name]
     for value, bound in ((most + 1, most), (least / 2 if name == "wall_seconds" else 0, least)):
-        found = assert_refused(
+        found = assert_manifest_refused(
             manifest(limits={name: value}),
             "manifest.limit-out-of-range",
             str(value),
@@ -411,7 +202,7 @@ def test_limits_that_are_declared_hold_and_the_rest_is_default() -> None:
 
 
 def test_both_summaries_and_names_are_told() -> None:
-    found = assert_refused(manifest(name="other"), "manifest.name-mismatch", "other")
+    found = assert_manifest_refused(manifest(name="other"), "manifest.name-mismatch", "other")
     assert "example-plugin" in found.expected
 
 
@@ -439,12 +230,3 @@ def test_published_schema_describes_everything() -> None:
     schema = json.loads(json.dumps(dict(manifest_schema())))
     assert schema["$id"].startswith("https://")
     check(schema)
-
-
-def test_accepted_keywords_are_keywords_of_the_dialect() -> None:
-    vocabularies = json.dumps(Draft202012Validator.META_SCHEMA)
-    assert "vocab/core" in vocabularies
-    known = {*Draft202012Validator.VALIDATORS, "$schema", "$comment", "title", "description"}
-    known |= {"default", "examples", "deprecated", "readOnly", "writeOnly", "then", "else"}
-    known |= {"$defs", "minContains", "maxContains", "contentEncoding", "contentMediaType"}
-    assert known >= KEYWORDS

@@ -11,31 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.refusals import FILENAME, INFO, INIT, assert_refused, problems
 from tests.support.wheels import SUMMARY, make_manifest, make_members, make_record, make_wheel, pack
-from trust.errors import Problem
-from trust.outcomes import Failed, Passed
+from trust.outcomes import Passed
 from trust.wheel import WheelRejected, bounds, inspect_wheel, read_wheel
-
-FILENAME = "example_plugin-1.0.0-py3-none-any.whl"
-INFO = "example_plugin-1.0.0.dist-info"
-INIT = "example_plugin/__init__.py"
-
-
-def problems(data: bytes, filename: str = FILENAME) -> tuple[Problem, ...]:
-    outcome = inspect_wheel(data, filename)
-    assert isinstance(outcome, Failed)
-    for found in outcome.problems:
-        assert found.what
-        assert found.expected
-        assert found.advice
-    return outcome.problems
-
-
-def assert_refused(data: bytes, code: str, value: str, filename: str = FILENAME) -> None:
-    found = problems(data, filename)
-    matching = [p for p in found if p.code == code]
-    assert matching, [p.lines() for p in found]
-    assert any(value in p.value for p in matching), [p.lines() for p in matching]
 
 
 def test_the_plugin_says_what_the_wheel_says() -> None:
@@ -133,7 +112,8 @@ RECORDS = {
 
 @pytest.mark.parametrize("case", RECORDS)
 def test_record_is_refused(case: str) -> None:
-    assert_refused(*RECORDS[case])
+    data, code, value = RECORDS[case]
+    assert_refused(data, code, value)
 
 
 def test_record_missing() -> None:
@@ -238,10 +218,19 @@ def test_file_is_refused(path: str) -> None:
     assert_refused(data, code, value)
 
 
-def test_modules_too_large_together() -> None:
-    body = b"#" * bounds.MAX_SOURCE_BYTES
-    _, data = make_wheel(files={f"example_plugin/m{n}.py": body for n in range(17)})
-    assert_refused(data, "wheel.source-too-large", "bytes")
+@pytest.mark.parametrize(
+    ("body", "count", "unit"),
+    [
+        (b"#" * bounds.MAX_SOURCE_BYTES, 8, "bytes"),
+        (b"a;" * bounds.MAX_STATEMENT_MARKS, 5, "lines or statements"),
+        (b"{" * bounds.MAX_BRACES + b"}" * bounds.MAX_BRACES, 10, "opening braces"),
+    ],
+)
+def test_modules_too_large_together(body: bytes, count: int, unit: str) -> None:
+    init = {INIT: "def greet(a): return {}\n\ndef echo(a): return {}\n\n{}"}
+    files = {f"example_plugin/m{n}.py": body for n in range(count)}
+    _, data = make_wheel(files={**init, **files})
+    assert_refused(data, "wheel.source-too-large", unit)
 
 
 def test_innocent_files_pass() -> None:
@@ -262,179 +251,10 @@ def test_innocent_files_pass() -> None:
     assert isinstance(outcome, Passed), outcome
 
 
-def metadata(*lines: str, name: str = "example-plugin", version: str = "1.0.0") -> str:
-    head = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", f"Summary: {SUMMARY}"]
-    return "\n".join([*head, *lines, ""])
-
-
-METADATA: dict[str, tuple[str, str, str]] = {
-    "dependency": (
-        metadata("Requires-Dist: requests (>=2)"),
-        "metadata.dependencies",
-        "Requires-Dist: requests (>=2)",
-    ),
-    "external": (
-        metadata("Requires-External: libc"),
-        "metadata.dependencies",
-        "Requires-External: libc",
-    ),
-    "name": (metadata(name="other-plugin"), "metadata.name-mismatch", "other-plugin"),
-    "version": (metadata(version="1.0.1"), "metadata.version-mismatch", "1.0.1"),
-    "version form": (metadata(version="1.0.0-0"), "metadata.version-mismatch", "1.0.0.post0"),
-    "version not canonical": (metadata(version="v1.0.0"), "metadata.version-not-canonical", "v1.0"),
-    "unknown field": (metadata("Evil: yes"), "metadata.unknown-field", "evil: ['yes']"),
-    "name twice": (metadata("Name: other"), "metadata.unknown-field", "name: ["),
-    "no version": ("Metadata-Version: 2.1\nName: example-plugin\n", "metadata.invalid", "version"),
-    "bad license": (
-        metadata("License-Expression: nonsense").replace("2.1", "2.4"),
-        "metadata.invalid",
-        "nonsense",
-    ),
-    "null": (metadata() + "\0", "wheel.file-encoding", "\\0"),
-    "nested messages": (
-        metadata("Content-Type: message/rfc822", "") + "Content-Type: message/rfc822\n\n" * 3000,
-        "metadata.invalid",
-        "recursion",
-    ),
-    "too large": (
-        metadata("", "x" * bounds.MAX_METADATA_BYTES),
-        "wheel.file-too-large",
-        "bytes",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", METADATA)
-def test_metadata_is_refused(case: str) -> None:
-    text, code, value = METADATA[case]
-    _, data = make_wheel(metadata=text)
-    assert_refused(data, code, value)
-
-
-def test_metadata_that_is_not_utf8() -> None:
-    _, data = make_wheel(files={f"{INFO}/METADATA": metadata().encode() + b"Author: \xff\n"})
-    assert_refused(data, "wheel.file-encoding", "utf-8")
-
-
-def test_both_names_are_told() -> None:
-    _, data = make_wheel(metadata=metadata(name="other-plugin"))
-    (mismatch,) = (p for p in problems(data) if p.code == "metadata.name-mismatch")
-    assert "other-plugin" in mismatch.value
-    assert "example-plugin" in mismatch.expected
-
-
-FILENAMES: dict[str, tuple[str, str]] = {
-    "example_plugin-1.0.0.zip": ("wheel.filename", "example_plugin-1.0.0.zip"),
-    "example_plugin.whl": ("wheel.filename", "example_plugin.whl"),
-    "../example_plugin-1.0.0-py3-none-any.whl": ("wheel.filename", "../example_plugin"),
-    "example_plugin-1.0.0-1-py3-none-any.whl": ("wheel.build-number", "-1-py3"),
-    "example_plugin-1.0.0-cp311-cp311-linux_x86_64.whl": ("wheel.tag", "cp311"),
-    "example_plugin-1.0.0-py2.py3-none-any.whl": ("wheel.tag", "py2.py3"),
-    "Example_Plugin-1.0.0-py3-none-any.whl": ("wheel.name-not-normalised", "Example_Plugin"),
-    "example_plugin-1.0.0.0rc01-py3-none-any.whl": ("wheel.version-not-canonical", "1.0.0.0rc01"),
-    "example_plugin-1.0.0+local-py3-none-any.whl": ("wheel.version-local", "1.0.0+local"),
-    "other_plugin-1.0.0-py3-none-any.whl": ("wheel.dist-info-name", INFO),
-    "example_plugin-1.0.1-py3-none-any.whl": ("wheel.dist-info-name", INFO),
-}
-
-
-@pytest.mark.parametrize("filename", FILENAMES)
-def test_filename_is_refused(filename: str) -> None:
-    _, data = make_wheel()
-    code, value = FILENAMES[filename]
-    assert_refused(data, code, value, filename)
-
-
-WHEELS: dict[str, tuple[str, str, str]] = {
-    "version": ("Wheel-Version: 2.0", "wheel.wheel-version", "2.0"),
-    "platlib": ("Root-Is-Purelib: false", "wheel.not-pure", "false"),
-    "tag": ("Tag: cp311-cp311-linux_x86_64", "wheel.tag", "cp311"),
-    "build": ("Build: 7", "wheel.wheel-file", "Build: 7"),
-    "no colon": ("nonsense", "wheel.wheel-file", "nonsense"),
-}
-
-
-@pytest.mark.parametrize("case", WHEELS)
-def test_wheel_file_is_refused(case: str) -> None:
-    line, code, value = WHEELS[case]
-    lines = ["Wheel-Version: 1.0", "Generator: t", "Root-Is-Purelib: true", "Tag: py3-none-any"]
-    key = line.split(":")[0]
-    text = "\n".join([*(each for each in lines if not each.startswith(key)), line, ""])
-    _, data = make_wheel(files={f"{INFO}/WHEEL": text})
-    assert_refused(data, code, value)
-
-
-def test_wheel_file_with_a_second_tag() -> None:
-    text = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\nTag: cp311-none-any\n"
-    _, data = make_wheel(files={f"{INFO}/WHEEL": text})
-    assert_refused(data, "wheel.wheel-file", "Tag: cp311-none-any")
-
-
-POINTS: dict[str, tuple[str, str, str]] = {
-    "console script": (
-        "[console_scripts]\nevil = example_plugin:greet\n"
-        "[sealgate.plugins]\nexample-plugin = example_plugin\n",
-        "metadata.entry-point-group",
-        "[console_scripts] evil",
-    ),
-    "other group": (
-        "[pytest11]\nevil = example_plugin\n[sealgate.plugins]\nexample-plugin = example_plugin\n",
-        "metadata.entry-point-group",
-        "[pytest11] evil",
-    ),
-    "default section": (
-        "[DEFAULT]\nevil = x\n[sealgate.plugins]\nexample-plugin = example_plugin\n",
-        "metadata.entry-point-group",
-        "[DEFAULT] evil",
-    ),
-    "two": (
-        "[sealgate.plugins]\nexample-plugin = example_plugin\nother = example_plugin\n",
-        "metadata.entry-point",
-        "example-plugin, other",
-    ),
-    "none": ("[sealgate.plugins]\n", "metadata.entry-point", "none"),
-    "other name": ("[sealgate.plugins]\nother = example_plugin\n", "metadata.entry-point", "other"),
-    "attribute": (
-        "[sealgate.plugins]\nexample-plugin = example_plugin:greet\n",
-        "metadata.entry-point",
-        "example_plugin:greet",
-    ),
-    "submodule": (
-        "[sealgate.plugins]\nexample-plugin = example_plugin.sub\n",
-        "metadata.entry-point",
-        "example_plugin.sub",
-    ),
-    "other package": (
-        "[sealgate.plugins]\nexample-plugin = other\n",
-        "wheel.second-package",
-        "example_plugin",
-    ),
-    "twice": (
-        "[sealgate.plugins]\nexample-plugin = example_plugin\nexample-plugin = os\n",
-        "metadata.entry-points",
-        "already exists",
-    ),
-    "not ini": ("example-plugin = example_plugin\n", "metadata.entry-points", "no section"),
-}
-
-
-@pytest.mark.parametrize("case", POINTS)
-def test_entry_points_are_refused(case: str) -> None:
-    text, code, value = POINTS[case]
-    _, data = make_wheel(files={f"{INFO}/entry_points.txt": text})
-    assert_refused(data, code, value)
-
-
 @pytest.mark.parametrize("name", ["json", "os", "sitecustomize", "pip"])
 def test_package_that_shadows_another_is_refused(name: str) -> None:
     filename, data = make_wheel(name)
     assert_refused(data, "wheel.reserved-package", name, filename)
-
-
-def test_setuptools_of_old_writes_license_files_early() -> None:
-    text = metadata("License-File: LICENSE", "Platform: UNKNOWN")
-    filename, data = make_wheel(metadata=text)
-    assert isinstance(inspect_wheel(data, filename), Passed)
 
 
 def test_a_hundred_problems_are_enough() -> None:

@@ -29,17 +29,26 @@ MAX_DEPTH = 12
 MAX_SOURCE_BYTES = 512 << 10
 """Length of one Python module; Python's parser needs up to 500 bytes of memory for each."""
 
-MAX_TOTAL_SOURCE_BYTES = 8 * MIB
-"""Length of all Python modules together."""
+MAX_TOTAL_SOURCE_BYTES = 4 * MIB
+"""Length of all Python modules together; parsing the worst of them takes 1.5 s a MiB."""
 
-MAX_STATEMENT_MARKS = 60_000
-"""Line ends and semicolons in one Python module."""
+MAX_STATEMENT_MARKS, MAX_TOTAL_STATEMENT_MARKS = 60_000, 250_000
+"""Line ends and semicolons in one Python module, and in all of them."""
 
-MAX_BRACES = 20_000
-"""Opening braces in one Python module: the parser's time grows with their square in an f-string."""
+MAX_BRACES, MAX_TOTAL_BRACES = 10_000, 100_000
+"""Opening braces in one Python module, and in all of them.
+
+Within one f-string the parser's time grows with their square: 0.1 s for 10,000.
+"""
+
+MAX_FILENAME = 200
+"""Length of the wheel's file name, in characters."""
 
 MAX_METADATA_BYTES = 512 << 10
 """Length of METADATA; of WHEEL, RECORD and entry_points.txt too."""
+
+MAX_METADATA_LINES = 2_000
+"""Header lines of METADATA: the time to read them grows with their square."""
 
 MAX_MANIFEST_BYTES = 256 << 10
 """Length of plugin.json."""

@@ -30,6 +30,8 @@ _WHEEL_KEYS = frozenset({"Wheel-Version", "Generator", "Root-Is-Purelib", "Tag"}
 _DIST_INFO_FILES = frozenset(
     {"METADATA", "WHEEL", "RECORD", "entry_points.txt", "top_level.txt", "zip-safe"}
 )
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_BLANK_LINE = re.compile(r"(?>\r\n|\r|\n){2}")
 _LICENSE_NAMES = re.compile(r"(licen[cs]e|copying|notice|authors)[^/]*", re.IGNORECASE)
 
 
@@ -56,6 +58,10 @@ def _bad(
 
 def parse_filename(filename: str, found: list[Problem]) -> FileName | None:
     """Read the file name; None if it is not one of a wheel."""
+    if len(filename) > bounds.MAX_FILENAME:
+        most = f"at most {bounds.MAX_FILENAME} characters"
+        found.append(_bad("wheel.filename", "the file name is too long", filename, most, ""))
+        return None
     try:
         name, version, build, tags = parse_wheel_filename(filename)
     except InvalidWheelFilename as error:
@@ -143,6 +149,12 @@ def check_metadata(
     text = _text(contents, where)
     if isinstance(text, Problem):
         found.append(text)
+        return None
+    lines = len(_LINE_END.findall(_BLANK_LINE.split(text, maxsplit=1)[0]))
+    if lines > bounds.MAX_METADATA_LINES:
+        most = f"at most {bounds.MAX_METADATA_LINES} lines before the description"
+        what = "METADATA has too many header lines"
+        found.append(_bad("metadata.too-long", what, f"{lines} lines", most, where))
         return None
     try:
         raw, unparsed = parse_email(text)

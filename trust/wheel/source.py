@@ -21,6 +21,18 @@ _WARNINGS = threading.Lock()
 """`warnings.catch_warnings` changes the state of the whole process; one thread at a time."""
 
 
+_BOUNDS = (
+    (bounds.MAX_SOURCE_BYTES, "bytes"),
+    (bounds.MAX_STATEMENT_MARKS, "lines or statements"),
+    (bounds.MAX_BRACES, "opening braces"),
+)
+_TOTAL_BOUNDS = (
+    (bounds.MAX_TOTAL_SOURCE_BYTES, "bytes"),
+    (bounds.MAX_TOTAL_STATEMENT_MARKS, "lines or statements"),
+    (bounds.MAX_TOTAL_BRACES, "opening braces"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Function:
     """A function definition: whether it is `async`, and whether one positional argument fits.
@@ -62,11 +74,13 @@ def parse_modules(contents: Mapping[str, bytes], found: list[Problem]) -> dict[s
         Path -> what the module defines; None for a module that could not be parsed.
     """
     sources = {path: body for path, body in contents.items() if path.endswith(".py")}
-    total = sum(map(len, sources.values()))
-    if total > bounds.MAX_TOTAL_SOURCE_BYTES:
-        what, most = "the Python modules are too large together", bounds.MAX_TOTAL_SOURCE_BYTES
-        found.append(_bad("source-too-large", what, f"{total} bytes", f"at most {most} bytes", ""))
-        return dict.fromkeys(sources)
+    totals = [sum(counts) for counts in zip(*map(_sizes, sources.values()), strict=True)]
+    for total, (most, unit) in zip(totals, _TOTAL_BOUNDS, strict=False):
+        if total > most:
+            what = "the Python modules are too large together"
+            value, expected = f"{total} {unit}", f"at most {most} {unit}"
+            found.append(_bad("source-too-large", what, value, expected, ""))
+            return dict.fromkeys(sources)
     modules: dict[str, Module | None] = {}
     for path, body in sources.items():
         outcome = parse_module(body, path)
@@ -78,13 +92,14 @@ def parse_modules(contents: Mapping[str, bytes], found: list[Problem]) -> dict[s
     return modules
 
 
+def _sizes(body: bytes) -> tuple[int, int, int]:
+    """Return what is bounded: bytes, statement marks, opening braces."""
+    return len(body), body.count(b"\n") + body.count(b";"), body.count(b"{")
+
+
 def parse_module(body: bytes, path: str) -> Module | Problem:
     """Parse one module; whatever is wrong with it comes back as a problem."""
-    for count, most, unit in (
-        (len(body), bounds.MAX_SOURCE_BYTES, "bytes"),
-        (body.count(b"\n") + body.count(b";"), bounds.MAX_STATEMENT_MARKS, "lines or statements"),
-        (body.count(b"{"), bounds.MAX_BRACES, "opening braces"),
-    ):
+    for count, (most, unit) in zip(_sizes(body), _BOUNDS, strict=True):
         if count > most:
             what = "a Python module is too large"
             return _bad("source-too-large", what, f"{count} {unit}", f"at most {most} {unit}", path)
