@@ -144,10 +144,14 @@ def _audit(settings: RunnerSettings, stack: ExitStack) -> tuple[Audit, NoteVerif
 
 def _checkpoints(audit: Audit, path: Path, ended: threading.Event) -> None:
     while not ended.wait(CHECKPOINT_SECONDS):
-        try:
-            keep_checkpoint(audit.reader, path)
-        except (OSError, SealgateError) as error:
-            _logger.warning("the audit log's checkpoint could not be kept: %s", error)
+        _keep(audit, path)
+
+
+def _keep(audit: Audit, path: Path) -> None:
+    try:
+        keep_checkpoint(audit.reader, path)
+    except (OSError, SealgateError) as error:
+        _logger.warning("the audit log's checkpoint could not be kept: %s", error)
 
 
 def _sandbox_check(policy: Policy) -> Callable[[], None]:
@@ -195,7 +199,7 @@ def open_service(
         learned = recover(audit, origin, clock, settings.state)
         kept = settings.state / "audit.checkpoint"
         keep_checkpoint(audit.reader, kept)
-        stack.callback(lambda: keep_checkpoint(audit.reader, kept))
+        stack.callback(_keep, audit, kept)
         ended = threading.Event()
         keeper = threading.Thread(
             target=_checkpoints, args=(audit, kept, ended), name="checkpoints", daemon=True
