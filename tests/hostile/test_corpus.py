@@ -1,12 +1,12 @@
 """Every hostile plugin, under runc and under gVisor: what its caller sees, and that nothing else.
 
 A plugin of the corpus says in its docstring what it tries, which statuses its caller may see and
-what stops it. It returns {"escaped": [...]}: whatever stands there got through.
+what stops it. It returns {"escaped": [...]}: whatever stands there got through. `Runtimes: runc`
+stands where the harness alone decides, which is the same under gVisor.
 """
 
 from __future__ import annotations
 
-import os
 import platform
 import re
 import socket
@@ -21,8 +21,7 @@ from tests.support.sandbox import containers_of, run
 
 PLUGINS = Path(__file__).parent / "plugins"
 HONEST = "def run(arguments):\n    return {'sum': sum(arguments['numbers'])}\n"
-RUNTIMES = ("runc", "runsc")
-WALL_SECONDS = 2.0
+WALL_SECONDS = 1.5
 KERNEL_SETTINGS = ("core_pattern", "hostname", "domainname", "sysrq", "panic")
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -37,6 +36,7 @@ class Hostile:
     expected: dict[str, set[str]]
     calls: int
     machine: str
+    runtimes: tuple[str, ...]
 
     @classmethod
     def read(cls, path: Path) -> Hostile:
@@ -52,17 +52,18 @@ class Hostile:
             expected={"runc": runc, "runsc": runsc},
             calls=int(facts.get("Calls", "1")),
             machine=facts.get("Machine", ""),
+            runtimes=tuple(facts.get("Runtimes", "runc, runsc").split(", ")),
         )
 
 
 CORPUS = [Hostile.read(path) for path in sorted(PLUGINS.glob("*.py"))]
+CASES = [(hostile, runtime) for hostile in CORPUS for runtime in hostile.runtimes]
 
 
 def host_state() -> dict[str, str]:
     """What a hostile plugin must not be able to change."""
     places = {name: Path("/proc/sys/kernel") / name for name in KERNEL_SETTINGS}
     state = {name: path.read_text() for name, path in places.items() if path.exists()}
-    state["mounts"] = os.readlink("/proc/self/ns/mnt")
     state["clock"] = str(round((time.time() - time.monotonic()) / 60))
     state["host"] = socket.gethostname()
     return state
@@ -72,8 +73,9 @@ def test_the_corpus_is_large() -> None:
     assert len(CORPUS) >= 40
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-@pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
+@pytest.mark.parametrize(
+    ("hostile", "runtime"), CASES, ids=lambda value: getattr(value, "name", value)
+)
 def test_hostile_plugin(hostile: Hostile, runtime: str, sandboxes: dict[str, Sandbox]) -> None:
     if runtime not in sandboxes:
         pytest.skip(f"this engine does not have the runtime {runtime}")

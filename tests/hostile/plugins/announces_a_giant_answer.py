@@ -1,6 +1,7 @@
 """Tries: announce an answer of 4 GB.
 
 Expected: resource_limit
+Runtimes: runc
 Stopped by: lengths are checked before anything is read
 """
 

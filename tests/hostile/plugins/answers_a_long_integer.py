@@ -1,6 +1,7 @@
 """Tries: answer with an integer of 5000 digits.
 
 Expected: plugin_error
+Runtimes: runc
 Stopped by: strict JSON
 """
 

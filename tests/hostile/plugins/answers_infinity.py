@@ -1,6 +1,7 @@
 """Tries: answer with a number beyond a double.
 
 Expected: plugin_error
+Runtimes: runc
 Stopped by: strict JSON
 """
 

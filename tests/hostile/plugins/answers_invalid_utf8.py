@@ -1,6 +1,7 @@
 """Tries: answer with bytes that are not UTF-8.
 
 Expected: plugin_error
+Runtimes: runc
 Stopped by: strict JSON
 """
 

@@ -1,6 +1,7 @@
 """Tries: answer with NaN.
 
 Expected: plugin_error
+Runtimes: runc
 Stopped by: strict JSON
 """
 

@@ -1,6 +1,7 @@
 """Tries: write an answer of its own before the worker does.
 
 Expected: ok
+Runtimes: runc
 Stopped by: the first answer counts: it is the plugin's claim either way
 """
 

@@ -1,6 +1,7 @@
 """Tries: answer with one member name twice.
 
 Expected: plugin_error
+Runtimes: runc
 Stopped by: strict JSON
 """
 

@@ -1,6 +1,7 @@
 """Tries: replace, delete and rename files of the image.
 
 Expected: ok
+Runtimes: runc
 Stopped by: read-only root, root-owned files, no capabilities
 """
 

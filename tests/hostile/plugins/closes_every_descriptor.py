@@ -1,6 +1,7 @@
 """Tries: close every descriptor, the answer pipe too.
 
 Expected: plugin_error
+Runtimes: runc
 Stopped by: no answer, no result
 """
 

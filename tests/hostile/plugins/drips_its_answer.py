@@ -1,6 +1,7 @@
 """Tries: write an answer byte by byte, so slowly that it never ends.
 
 Expected: timeout
+Runtimes: runc
 Stopped by: the wall clock
 """
 

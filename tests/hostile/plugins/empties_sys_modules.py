@@ -1,6 +1,7 @@
 """Tries: take every module out of the interpreter.
 
 Expected: ok, plugin_error
+Runtimes: runc
 Stopped by: the worker is not trusted
 """
 

@@ -1,6 +1,7 @@
 """Tries: sys.exit in a thread, atexit, os.abort in a child.
 
 Expected: ok
+Runtimes: runc
 Stopped by: only the worker's answer counts
 """
 

@@ -1,6 +1,7 @@
 """Tries: end its process with exit code 0.
 
 Expected: plugin_error
+Runtimes: runc
 Stopped by: no answer, no result
 """
 

@@ -1,6 +1,7 @@
 """Tries: write without end to the answer pipe.
 
 Expected: protocol_error
+Runtimes: runc
 Stopped by: what is not an answer ends the call
 """
 

@@ -27,7 +27,7 @@ def run(arguments):
                 continue
             for hit in re.finditer(re.escape(magic), data):
                 header = data[hit.start() : hit.start() + 28]
-                if len(header) == 28 and struct.unpack(">16xIII", header) == (2000, 1, 256 << 10):
+                if len(header) == 28 and struct.unpack(">16xIII", header) == (1500, 1, 256 << 10):
                     escaped.append(header.hex())
     for name in ("mem", "maps", "environ", "stack", "auxv", "io", "cwd", "root", "exe"):
         try:

@@ -1,6 +1,7 @@
 """Tries: compute for ever and ignore SIGXCPU.
 
 Expected: timeout
+Runtimes: runc
 Stopped by: the supervisor counts CPU time; the hard RLIMIT_CPU is SIGKILL
 """
 

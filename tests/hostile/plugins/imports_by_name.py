@@ -1,6 +1,7 @@
 """Tries: import what the wheel does not have, from anywhere else.
 
 Expected: ok
+Runtimes: runc
 Stopped by: the worker imports from the wheel and the standard library only
 """
 

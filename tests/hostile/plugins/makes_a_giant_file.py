@@ -1,6 +1,7 @@
 """Tries: make a sparse file of a terabyte.
 
 Expected: ok
+Runtimes: runc
 Stopped by: RLIMIT_FSIZE and the size of the tmpfs
 """
 

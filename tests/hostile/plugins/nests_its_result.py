@@ -1,6 +1,7 @@
 """Tries: answer with JSON half a million levels deep.
 
 Expected: plugin_error
+Runtimes: runc
 Stopped by: strict JSON: bounded depth
 """
 

@@ -1,6 +1,7 @@
 """Tries: replace json, os, struct and the exit in its own process.
 
 Expected: ok, plugin_error, protocol_error
+Runtimes: runc
 Stopped by: the worker is not trusted; the supervisor is another process
 """
 

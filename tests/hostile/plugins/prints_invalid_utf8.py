@@ -1,6 +1,7 @@
 """Tries: write every byte value to stdout and stderr.
 
 Expected: ok
+Runtimes: runc
 Stopped by: undecodable bytes are replaced
 """
 

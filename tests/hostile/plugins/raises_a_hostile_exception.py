@@ -1,6 +1,7 @@
 """Tries: raise an exception whose text attacks whoever shows it.
 
 Expected: plugin_error
+Runtimes: runc
 Stopped by: the worker bounds and cleans it; the runner reads it strictly
 """
 

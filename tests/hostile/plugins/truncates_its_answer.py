@@ -1,6 +1,7 @@
 """Tries: write half an answer and end.
 
 Expected: protocol_error
+Runtimes: runc
 Stopped by: an answer is taken whole or not at all
 """
 

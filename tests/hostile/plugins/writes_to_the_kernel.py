@@ -5,7 +5,6 @@ Stopped by: read-only /proc/sys and cgroup file system, no capabilities
 """
 
 import glob
-import os
 import resource
 
 
