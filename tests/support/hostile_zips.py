@@ -52,6 +52,13 @@ def nested_overlap() -> bytes:
     return raw_zip([*whole, replace(hidden, before=b"")])
 
 
+def long_extra() -> bytes:
+    """The last central entry says that it has 500 bytes of extra field."""
+    data = bytearray(raw_zip(entries()))
+    struct.pack_into("<H", data, data.rindex(b"PK\x01\x02") + 30, 500)
+    return bytes(data)
+
+
 def many_members() -> bytes:
     return raw_zip([RawEntry(f"p/f{n}".encode()) for n in range(bounds.MAX_MEMBERS + 1)])
 
@@ -200,14 +207,15 @@ CASES: dict[str, tuple[Callable[[], bytes], str, str]] = {
         "wheel.broken-directory",
         "entry 6",
     ),
-    "entry runs past the directory": (
-        lambda: raw_zip(
-            [*entries()[:-1], replace(entries()[-1], central={"extra": b""})],
-            end={"size": sum(46 + len(e.name) for e in entries()) - 4},
-            after_directory=b"",
-        ),
+    "directory shorter than it is": (
+        lambda: raw_zip(entries(), end={"size": sum(46 + len(e.name) for e in entries()) - 4}),
         "wheel.prefixed-data",
         "4 bytes more",
+    ),
+    "entry runs past the directory": (
+        long_extra,
+        "wheel.broken-directory",
+        "entry 5",
     ),
     "second end in the directory": (
         lambda: added(RawEntry(b"example_plugin/PK\x05\x06")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from typing import cast
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -113,3 +114,9 @@ def test_every_byte_counts() -> None:
         plugin = examine(bytes(data))
         assert plugin is None or place in quiet, f"a flip in byte {place} passes"
         assert plugin is None or plugin.members == honest.value.members
+
+
+def test_a_crash_of_the_reader_is_a_refusal() -> None:
+    outcome = inspect_wheel(cast(bytes, None), FILENAME)
+    assert isinstance(outcome, Failed)
+    assert [p.code for p in outcome.problems] == ["wheel.unreadable"]

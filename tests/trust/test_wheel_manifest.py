@@ -16,8 +16,8 @@ from tests.support.manifests import (
     method,
     wheel_of,
 )
-from tests.support.refusals import FILENAME
-from tests.support.wheels import make_manifest, make_wheel
+from tests.support.refusals import FILENAME, assert_refused
+from tests.support.wheels import SUMMARY, make_manifest, make_wheel
 from trust.outcomes import Failed, Passed
 from trust.wheel import Limits, inspect_wheel, read_wheel
 from trust.wheel.manifest import manifest_schema
@@ -204,6 +204,12 @@ def test_limits_that_are_declared_hold_and_the_rest_is_default() -> None:
 def test_both_summaries_and_names_are_told() -> None:
     found = assert_manifest_refused(manifest(name="other"), "manifest.name-mismatch", "other")
     assert "example-plugin" in found.expected
+
+
+def test_metadata_without_a_summary() -> None:
+    metadata = "Metadata-Version: 2.1\nName: example-plugin\nVersion: 1.0.0\n"
+    _, data = make_wheel(metadata=metadata)
+    assert_refused(data, "manifest.summary-mismatch", SUMMARY)
 
 
 def test_published_schema_and_model_agree() -> None:

@@ -289,3 +289,8 @@ def test_manifest_elsewhere() -> None:
     }
     _, data = make_wheel(files=files)
     assert_refused(data, "manifest.missing", "example_plugin/sub/plugin.json")
+
+
+def test_dist_info_missing() -> None:
+    files = {path: body for path, body in make_members().items() if ".dist-info/" not in path}
+    assert_refused(pack(files), "wheel.dist-info-missing", INFO)

@@ -34,6 +34,22 @@ SCHEMAS: dict[str, tuple[Mapping[str, Any], str, str]] = {
     "relative": ({"$ref": "other.json"}, "manifest.schema-ref", "other.json"),
     "nowhere": ({"$ref": "#/$defs/none"}, "manifest.schema-ref", "#/$defs/none"),
     "no schema": ({"$ref": "#/title", "title": "x"}, "manifest.schema-ref", "#/title"),
+    "a map": ({"$ref": "#/properties", "properties": {}}, "manifest.schema-ref", "#/properties"),
+    "no such branch": (
+        {"$ref": "#/anyOf/1", "anyOf": [True]},
+        "manifest.schema-ref",
+        "#/anyOf/1",
+    ),
+    "below a boolean": (
+        {"$ref": "#/items/items", "items": True},
+        "manifest.schema-ref",
+        "#/items/items",
+    ),
+    "escaped": (
+        {"$ref": "#/%24defs/a", "$defs": {"a": {}}},
+        "manifest.schema-ref",
+        "#/%24defs/a",
+    ),
     "itself": ({"$ref": "#"}, "manifest.schema-recursive", "circle"),
     "circle": (
         {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
@@ -96,6 +112,9 @@ def test_schema_that_is_honest_is_accepted() -> None:
             "date": {"type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}$"},
             "rows": {"type": "array", "items": {"$ref": "#/$defs/row"}},
             "a/b": {"$ref": "#/properties/date"},
+            "c": {"$ref": "#/properties/a~1b"},
+            "d": {"anyOf": [{"type": "null"}, {"$ref": "#/properties/rows/items"}]},
+            "e": {"$ref": "#/properties/d/anyOf/0"},
             "x": {"enum": [{"uniqueItems": True}]},
         },
         "additionalProperties": False,

@@ -16,7 +16,8 @@ from tests.support.refusals import FILENAME, assert_refused, problems
 from tests.support.wheels import make_members, make_wheel
 from trust.outcomes import Passed
 from trust.wheel import WheelRejected, inspect_wheel, read_members
-from trust.wheel.archive import read_archive
+from trust.wheel.archive import compare_with_zipfile, read_archive
+from trust.wheel.zipstructure import read_structure
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -96,3 +97,15 @@ def test_a_bomb_costs_no_more_than_it_declares() -> None:
     assert [p.code for p in archive.problems] == ["wheel.lying-size"]
     assert not archive.contents
     assert not archive.complete
+
+
+def test_readers_that_differ_are_a_problem() -> None:
+    """The last net: whatever our parser accepts, the standard library must list the same."""
+    data = raw_zip(entries())
+    other = raw_zip(entries()[1:])
+    structure = read_structure(data)
+    assert not structure.problems
+    assert not compare_with_zipfile(data, structure.entries)
+    for twin in (other, b"no archive"):
+        (found,) = compare_with_zipfile(twin, structure.entries)
+        assert found.code == "wheel.reader-differs"

@@ -60,7 +60,7 @@ def read_archive(data: bytes) -> Archive:
             what, value = "a folder of the archive has content", f"{len(body)} bytes"
             problems.append(_bad("folder-content", what, value, "no content", entry.path))
     if not problems:
-        problems += _compare_with_zipfile(data, structure.entries)
+        problems += compare_with_zipfile(data, structure.entries)
     paths = frozenset(entry.path for entry in structure.entries if not entry.path.endswith("/"))
     complete = bool(structure.entries) and not structure.problems and not unread
     return Archive(contents, paths, tuple(problems), complete)
@@ -128,8 +128,8 @@ def _check_kind(entry: Entry) -> list[Problem]:
     return []
 
 
-def _compare_with_zipfile(data: bytes, entries: tuple[Entry, ...]) -> list[Problem]:
-    """The standard library's reader, which executes plugins, must see the same entries."""
+def compare_with_zipfile(data: bytes, entries: tuple[Entry, ...]) -> list[Problem]:
+    """Return a problem if the standard library, which loads plugins, sees other entries."""
     ours = [(e.path, e.offset, e.method, e.crc, e.compressed_size, e.size) for e in entries]
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
