@@ -14,6 +14,9 @@ from registry.settings import MAX_BUNDLE, Settings
 FORM_OVERHEAD = 64 * 1024
 """Bytes of a form beside its files: boundaries and headers."""
 
+PARSER_BUFFER = 512 * 1024
+"""Bytes that the form's parser holds at one time; it reads 64 KiB at once and needs more."""
+
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     """Make the application: JSON API, health checks, and the pages.
@@ -27,7 +30,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     """
     app = Flask("registry", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_upload_bytes + MAX_BUNDLE + FORM_OVERHEAD
-    app.config["MAX_FORM_MEMORY_SIZE"] = FORM_OVERHEAD
+    app.config["MAX_FORM_MEMORY_SIZE"] = PARSER_BUFFER
     app.config["MAX_FORM_PARTS"] = 16
     app.extensions[EXTENSION] = Services.open(settings, clock)
     http.install(app)

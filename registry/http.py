@@ -42,9 +42,6 @@ class BoundedRequest(Request):
     instead of being taken for an empty form (RFC 7578).
     """
 
-    max_form_memory_size = 64 * 1024
-    max_form_parts = 16
-
     def _get_file_stream(
         self,
         total_content_length: int | None,

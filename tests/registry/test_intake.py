@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -152,6 +153,15 @@ def test_a_wheel_over_the_bound_is_refused(trust: TrustFixture, tmp_path: Path) 
     assert len(wheel) > 1024
     refused(made, made.submit(filename, wheel), 413, "registry.wheel-too-large")
     assert stored(made) == (0, 0, 0, 0, 0)
+
+
+def test_a_large_wheel_within_the_bound_is_taken(registry: RegistryFixture) -> None:
+    noise = random.Random(1).randbytes(4_000_000).hex()
+    filename, wheel = make_wheel(files={"example_plugin/data.txt": noise})
+    assert len(wheel) > 4_000_000
+    assert registry.submit(filename, wheel).status_code == 201
+    answer = registry.client.get("/api/v1/plugins/example-plugin/1.0.0/wheel")
+    assert answer.data == wheel
 
 
 def test_a_body_over_the_bound_is_refused_before_it_is_read(
