@@ -20,7 +20,7 @@ TOOL = Rule(
     "ToolHook",
     "medium",
     "A file that a build or test tool runs by its name.",
-    "Leave it out of the wheel: it belongs into the source repository.",
+    "Leave it out of the wheel: it belongs in the source repository.",
 )
 RULES = (STARTUP, TOOL)
 

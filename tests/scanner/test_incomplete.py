@@ -122,7 +122,9 @@ def test_another_scanner_than_the_policys_does_not_scan(policy: ScanPolicy) -> N
     assert incomplete(scan(wheel, name, policy)).code == "scan.other-scanner"
 
 
-def test_a_bandit_that_lost_a_test_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bandit_that_lost_a_test_is_not_used(
+    bandit: Bandit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Stevedore only logs a plugin that does not load."""
     from bandit.core import extension_loader
 
