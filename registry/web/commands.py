@@ -53,8 +53,9 @@ def folder(view: VersionView) -> str:
 
 
 def verify(view: VersionView) -> str:
-    """Verify that folder offline."""
-    return f"sealgate verify {shlex.quote(folder(view))}"
+    """Verify that folder offline, as published by the version's author."""
+    publisher = shlex.quote(f"{view.author.issuer}={view.author.subject}")
+    return f"sealgate verify {shlex.quote(folder(view))} --publisher {publisher}"
 
 
 def approve(view: VersionView) -> str:
@@ -74,7 +75,7 @@ def run(name: str, method: MethodView) -> str:
     required = method.arguments.get("required")
     words = ["sealgate", "run", shlex.quote(name), shlex.quote(method.name)]
     for argument in required if isinstance(required, list | tuple) else ():
-        words += ["--arg", shlex.quote(f"{argument}={_example(inner.get(argument))}")]
+        words += ["--arg", shlex.quote(f"{argument}{_example(inner.get(argument))}")]
     return " ".join(words)
 
 
@@ -92,13 +93,14 @@ def sigstore_verify(view: VersionView, bundle: EvidenceView) -> str:
 
 
 def _example(schema: object) -> str:
-    """Return a plausible value for an argument, as `--arg` takes it."""
+    """Return a plausible value as `--arg` takes it: `=text`, or `:=` and JSON."""
     if not isinstance(schema, Mapping):
-        return "…"
+        return "=…"
     default = schema.get("default", schema.get("const"))
     if isinstance(default, str):
-        return default
+        return f"={default}"
     if isinstance(default, bool | int | float):
-        return json.dumps(default)
+        return f":={json.dumps(default)}"
     examples = {"integer": "1", "number": "1.5", "boolean": "true", "array": "[]", "object": "{}"}
-    return examples.get(str(schema.get("type")), "…")
+    example = examples.get(str(schema.get("type")))
+    return f":={example}" if example else "=…"
