@@ -222,8 +222,9 @@ class Admissions:
 
         def ask() -> tuple[str, ...]:
             versions = self._registry.versions(name)
-            with self._lock:
-                self._listings[name] = (self._clock.steady(), versions)
+            if versions:  # "nothing yet" is not kept: the first publication counts at once
+                with self._lock:
+                    self._listings[name] = (self._clock.steady(), versions)
             return versions
 
         found: tuple[str, ...] = self._once((name, ""), ask)
