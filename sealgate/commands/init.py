@@ -11,7 +11,13 @@ from sealgate.setup import Plan, initialise
 
 
 @click.command("init")
-@click.option("--port", default=8600, show_default=True, help="First of three consecutive ports.")
+@click.option(
+    "--port",
+    default=8600,
+    show_default=True,
+    envvar="SEALGATE_PORT",
+    help="First of three consecutive ports.",
+)
 @click.option("--author", "authors", multiple=True, help="An author's e-mail address.")
 @click.option("--reviewer", "reviewers", multiple=True, help="A reviewer's e-mail address.")
 @click.option("--threshold", default=2, show_default=True, help="Approvals needed.")
