@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from trust.errors import problem
@@ -66,7 +66,11 @@ def connect(path: Path | None) -> sqlite3.Connection:
         LogCorrupt: the file is another program's, or of an unknown schema version.
     """
     if path is not None:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # Only a file that is not there yet: closing any descriptor of a file drops all POSIX
+        # locks that this process holds on it, also those of another open connection; another
+        # process would then remove the write-ahead log under it (sqlite.org/howtocorrupt.html).
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(directory)
