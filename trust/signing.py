@@ -8,8 +8,7 @@ token that stands for the signer.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -63,7 +62,6 @@ class ClientCredentials:
     token_url: str
     username: str
     secret_file: Path
-    post: Callable[..., requests.Response] = field(default=requests.post, repr=False)
 
     def token(self) -> str:
         """Ask for a token.
@@ -82,7 +80,7 @@ class ClientCredentials:
                 "name the account's secret file, or run as its owner",
             ) from error
         try:
-            reply = self.post(
+            reply = requests.post(
                 self.token_url,
                 data={
                     "grant_type": "client_credentials",

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from in_toto import verifylib
 
 from tests.support.evidence import TrustFixture
 from tests.support.local_sigstore import LocalSigstore
@@ -155,25 +157,33 @@ def test_an_unexpected_exception_is_a_refusal(
     assert "surprise" in decision.problem.value
 
 
-def test_threads_share_one_gate(t: TrustFixture) -> None:
-    # in-toto's rule engine keeps its trace in a module global.
+def test_threads_share_one_gate(t: TrustFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    # in-toto's rule engine keeps its trace in a module global, so only one may be inside.
     bundles = t.full(NAME, WHEEL)
     kinds: list[str] = []
+    inside: list[int] = []
+    crowds: list[int] = []
+    real = verifylib.verify_disallow_rule
+
+    def watched_rule(*arguments: Any) -> Any:
+        inside.append(1)
+        crowds.append(len(inside))
+        time.sleep(0.001)
+        inside.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(verifylib, "verify_disallow_rule", watched_rule)
 
     def work() -> None:
-        kinds.extend(type(t.decide(WHEEL, NAME, bundles)).__name__ for _ in range(4))
+        kinds.extend(type(t.decide(WHEEL, NAME, bundles)).__name__ for _ in range(3))
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        threads = [threading.Thread(target=work) for _ in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-    assert kinds == ["Admitted"] * 32
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert kinds == ["Admitted"] * 18
+    assert max(crowds) == 1
 
 
 def test_a_gate_is_not_changed_by_its_decisions(t: TrustFixture) -> None:

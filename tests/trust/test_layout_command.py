@@ -14,11 +14,25 @@ from sealgate.cli import cli
 from trust.errors import SealgateError
 from trust.layout import Owners, load_layout
 
-MAKE = (
-    "make --issuer https://issuer.test --reviewer bob@example.com --reviewer carol@example.com "
-    "--threshold 2 --scanner https://s.test/scanner --registry https://s.test/registry "
-    "--readme rules --out layout.json"
-).split()  # noqa: SIM905 - it reads as one command
+MAKE = [
+    "make",
+    "--issuer",
+    "https://issuer.test",
+    "--reviewer",
+    "bob@example.com",
+    "--reviewer",
+    "carol@example.com",
+    "--threshold",
+    "2",
+    "--scanner",
+    "https://s.test/scanner",
+    "--registry",
+    "https://s.test/registry",
+    "--readme",
+    "rules",
+    "--out",
+    "layout.json",
+]
 
 
 @pytest.fixture(autouse=True)
