@@ -101,6 +101,23 @@ def _text(data: bytes) -> str | None:
         return None
 
 
+def aligned(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return `before` with its `.dist-info` folder named as that of `after`.
+
+    The folder has the version in its name (PEP 427); without this no metadata could be compared.
+    """
+    old, new = _dist_info(before), _dist_info(after)
+    return {
+        new + path.removeprefix(old) if old and new and path.startswith(old) else path: data
+        for path, data in before.items()
+    }
+
+
+def _dist_info(files: Mapping[str, bytes]) -> str:
+    suffix = ".dist-info/METADATA"
+    return next((p.removesuffix("METADATA") for p in files if p.endswith(suffix)), "")
+
+
 def file_views(
     after: Mapping[str, bytes],
     before: Mapping[str, bytes] | None,

@@ -192,7 +192,10 @@ def review(services: Services, name: str, number: str) -> ReviewView:
         if row.scan is not None:
             findings, coverage = read_report(services.blobs.read(row.scan.report_sha256))
         after_files = read_members(services.blobs.read(row.sha256))
-        before_files = read_members(services.blobs.read(before.sha256)) if before else None
+        before_files = None
+        if before is not None:
+            old_files = read_members(services.blobs.read(before.sha256))
+            before_files = comparison.aligned(old_files, after_files)
         files = comparison.file_views(after_files, before_files, findings)
         delta = None
         if before is not None and before_files is not None:

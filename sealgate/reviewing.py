@@ -113,7 +113,7 @@ def gather(client: RegistryClient, release: Release, client_trust_config: bytes)
     findings, coverage = read_report(client.report(exact, report_sha256))
     before = _previous(client, exact, materials["previous_sha256"])
     after_files = read_members(wheel)
-    before_files = read_members(before[1]) if before else None
+    before_files = comparison.aligned(read_members(before[1]), after_files) if before else None
     files = comparison.file_views(after_files, before_files, findings)
     previous = None
     if before is not None and before_files is not None:
