@@ -21,6 +21,8 @@ from trust.log import MerkleLog, Receipt
 
 RECORDS = "records.jsonl"
 CHECKPOINT = "checkpoint"
+PARTIAL = "partial"
+"""An empty file that says that an export has only some of the records."""
 MAX_LINE = 1 << 20
 
 
@@ -51,6 +53,8 @@ class Source(Protocol):
     name: str
     checkpoint: str
     """The signed note; "" for an empty log."""
+    partial: bool
+    """Whether it says of itself that it has only some of the log's records."""
 
     def items(self) -> Iterator[Item]:
         """Yield the entries in order."""
@@ -73,6 +77,7 @@ class DatabaseSource:
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self.name = str(path)
+        self.partial = False
         self._path = path
         self._db = db
         try:
@@ -102,6 +107,7 @@ class ExportSource:
         self._path = path
         try:
             self.checkpoint = (path / CHECKPOINT).read_text(encoding="utf-8")
+            self.partial = (path / PARTIAL).exists()
         except (OSError, UnicodeDecodeError) as error:
             raise _unreadable(path, error, f"a folder with {CHECKPOINT} and {RECORDS}") from error
 
@@ -183,4 +189,6 @@ def write_export(log: MerkleLog, folder: Path, indexes: Iterable[int] | None = N
             file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
             count += 1
     (folder / CHECKPOINT).write_text(head.note, encoding="utf-8")
+    if indexes is not None:
+        (folder / PARTIAL).touch()
     return count

@@ -91,7 +91,7 @@ def verify(
             report.checkpoint = Checkpoint.verify(source.checkpoint, verifier)
     except SealgateError as error:
         report.problems.extend(error.problems)
-    walk = _Walk(report, old, schema)
+    walk = _Walk(report, old, schema, whole=not source.partial)
     try:
         for item in source.items():
             walk.take(item)
@@ -110,13 +110,15 @@ def verify(
 class _Walk:
     """One pass over the entries."""
 
-    def __init__(self, report: Report, old: Checkpoint | None, schema: bool) -> None:
+    def __init__(
+        self, report: Report, old: Checkpoint | None, schema: bool, *, whole: bool
+    ) -> None:
         self._report = report
         self._old = old
         self._schema = schema
         self._tree = Growing(0, [])
         self._next = 0
-        self._whole = True
+        self._whole = whole
         self._decisions: dict[str, int] = {}
         self._ended: set[str] = set()
         self._old_root: bytes | None = None
@@ -137,9 +139,8 @@ class _Walk:
                               where=where))  # fmt: skip
         if item.index != self._next and self._whole:
             self._whole = False
-            if item.proof is None:
-                found.append(_bad("gap", "records are missing", value=f"entry {item.index}",
-                                  expected=f"entry {self._next}", where=where))  # fmt: skip
+            found.append(_bad("gap", "records are missing", value=f"entry {item.index}",
+                              expected=f"entry {self._next}", where=where))  # fmt: skip
         if self._whole:
             for _ in self._tree.push(leaf):
                 continue

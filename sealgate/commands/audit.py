@@ -102,8 +102,13 @@ def verify_command(
         sys.exit(1)
     if save is not None:
         save.write_text(note, encoding="utf-8")
-    how = "every record, the root and the signature" if report.complete else "each record's proof"
-    click.echo(f"verified: {how}" if report.entries else "verified: the log is empty")
+    if report.complete:
+        click.echo("verified: every record, the root and the signature")
+    elif report.checkpoint is None:
+        click.echo("verified: the log is empty")
+    else:
+        size = report.checkpoint.size
+        click.echo(f"verified: {report.entries} of {size} records, each by its own proof")
 
 
 @command.command("receipt")
