@@ -129,6 +129,8 @@ class Endpoint(BaseHTTPRequestHandler):
         length = int(self.headers["Content-Length"])
         Endpoint.asked = parse_qs(self.rfile.read(length).decode())
         status, body, headers = Endpoint.answer
+        if self.path == "/elsewhere":
+            status, body, headers = 200, b'{"id_token":"abc"}', {}
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -173,7 +175,7 @@ def test_client_credentials_are_exchanged_for_a_token(endpoint: str, secret: Pat
     "answer",
     [
         (401, b'{"error":"invalid_grant","id_token":"abc"}', {}),
-        (302, b'{"id_token":"abc"}', {"Location": "http://127.0.0.1:1/"}),
+        (307, b'{"id_token":"abc"}', {"Location": "/elsewhere"}),
         (200, b"{}", {}),
         (200, b'{"id_token":7}', {}),
         (200, b"[]", {}),

@@ -139,6 +139,16 @@ def test_a_second_comment_of_one_reviewer_counts_once_and_does_no_harm(
     assert decision.reviewers == (t.identity(BOB), t.identity(CAROL))
 
 
+def test_it_does_not_matter_which_of_two_equal_statements_the_summary_lists(
+    t: TrustFixture, full: tuple[bytes, ...]
+) -> None:
+    submit, scan, review = t.submit(NAME, WHEEL), t.scan(NAME, WHEEL), t.review(NAME, WHEEL, BOB)
+    at_hand = [*full[:4], submit, scan, review]
+    for listed in (full[:4], [submit, scan, review, full[3]]):
+        summary = t.publish(NAME, WHEEL, listed)
+        admitted(t.decide(WHEEL, NAME, [*at_hand, summary]))
+
+
 # submit
 
 
