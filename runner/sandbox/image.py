@@ -232,8 +232,9 @@ def _check_host() -> None:
 
 def _elsewhere() -> str:
     return (
-        f"build it elsewhere: `docker build -f deploy/Dockerfile -t {tag()} .` in the source "
-        "tree with any Docker, or this command as root on Debian and `docker save | docker load`"
+        f"in the source tree: `docker build -f deploy/Dockerfile --build-arg "
+        f"HARNESS={harness_digest()} -t {tag()} .`, or build it as root on Debian and carry it "
+        "over with `docker save` and `docker load`"
     )
 
 
@@ -252,7 +253,7 @@ def _bootstrap(work: Path, suite: str, sources: str) -> None:
         f'env -i PATH="$PATH" PYTHONHASHSEED=0 chroot "$1" /usr/bin/python3 {COMPILE}',
         f'cd "$1/var/cache/apt/archives" && ls *.deb > {shlex.quote(str(work / "packages.txt"))}',
     ]
-    command = ["mmdebstrap", "--mode=root", "--variant=extract", "--quiet"]
+    command = ["mmdebstrap", "--mode=root", "--variant=extract"]
     command += [f"--include={','.join(PACKAGES)}"]
     command += [f"--aptopt={option}" for option in _proxies()]
     command += [f"--extract-hook={hook}" for hook in hooks]
@@ -281,7 +282,8 @@ def _run(command: list[str], what: str, stdin: str = "") -> str:
             env=environment,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        tail = str(getattr(error, "stderr", "") or error).strip()[-500:]
+        told = str(getattr(error, "stderr", "") or error).strip()
+        tail = "; ".join(line for line in told.splitlines() if line.startswith("E: ")) or told
         raise unavailable(
             "image-build", f"building the image failed at {what}", value=tail, advice=_elsewhere()
         ) from error

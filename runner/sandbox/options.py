@@ -46,7 +46,9 @@ MASKED_PATHS = (
     "/proc/timer_list",
     "/proc/timer_stats",
     "/sys/firmware",
-    # what tells about the host
+    # what tells about the host, its name servers among it
+    "/etc/hosts",
+    "/etc/resolv.conf",
     "/proc/cmdline",
     "/proc/kallsyms",
     "/proc/modules",

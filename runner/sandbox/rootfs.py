@@ -10,6 +10,8 @@ import hashlib
 import io
 import json
 import re
+import shutil
+import sys
 import tarfile
 from pathlib import Path, PurePosixPath
 
@@ -38,7 +40,8 @@ _KEPT = re.compile(
     """,
     re.VERBOSE,
 )
-_FOLDERS = ("proc", "sys", "dev", "tmp", "etc")
+_FOLDERS = ("proc", "sys", "dev", "tmp", "etc", "var", "var/tmp")
+_WORLD_WRITABLE = ("tmp", "var/tmp")
 _PASSWD = b"nobody:x:65534:65534:nobody:/tmp:/nonexistent\n"
 _GROUP = b"nogroup:x:65534:\n"
 
@@ -69,7 +72,7 @@ def _layer(source: Path, target: Path, epoch: int) -> str:
                 folders.add(path)
                 info = tarfile.TarInfo(path)
                 info.type = tarfile.DIRTYPE
-                info.mode = 0o1777 if path == "tmp" else 0o755
+                info.mode = 0o1777 if path in _WORLD_WRITABLE else 0o755
                 add(info)
 
         for path in _FOLDERS:
@@ -94,6 +97,39 @@ def _layer(source: Path, target: Path, epoch: int) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def copy_kept(root: Path, target: Path) -> int:
+    """Copy what an image keeps of the file system at `root`, for `docker build`.
+
+    Args:
+        root: a root file system, with the harness in /sealgate.
+        target: an empty or missing folder.
+
+    Returns:
+        How many files were copied.
+    """
+    for folder in _FOLDERS:
+        (target / folder).mkdir(parents=True, exist_ok=True)
+    for folder in _WORLD_WRITABLE:
+        (target / folder).chmod(0o1777)
+    (target / "etc/passwd").write_bytes(_PASSWD)
+    (target / "etc/group").write_bytes(_GROUP)
+    copied = 0
+    for top in ("lib", "lib64", "usr", "sealgate"):
+        base = root / top
+        found = [base] if base.is_symlink() else sorted(base.rglob("*"))
+        for path in found:
+            name = path.relative_to(root).as_posix()
+            if not _KEPT.fullmatch(name) or not (path.is_symlink() or path.is_file()):
+                continue
+            place = target / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, place, follow_symlinks=False)
+            if not path.is_symlink():
+                place.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+            copied += 1
+    return copied
 
 
 def write_image(
@@ -127,3 +163,7 @@ def write_image(
             archive.addfile(info, io.BytesIO(content))
         archive.add(layer, "layer.tar")
     return f"sha256:{digest}"
+
+
+if __name__ == "__main__":
+    print(copy_kept(Path(sys.argv[1]), Path(sys.argv[2])), "files", file=sys.stderr)

@@ -21,6 +21,7 @@ from runner.sandbox.errors import (
 from runner.sandbox.events import Obituaries
 from runner.sandbox.execution import Execution, Job
 from trust.errors import problem
+from trust.wheel import Limits
 
 LABEL_REQUEST = "org.sealgate.request"
 DEATH_SECONDS = 2.0
@@ -112,6 +113,21 @@ class Sandbox:
         base = hardening or options.Hardening(runtime=runtime)
         return cls(engine, image, base)
 
+    def _hardening_for(self, limits: Limits) -> options.Hardening:
+        return options.for_limits(
+            self.hardening, memory_bytes=limits.memory_bytes, processes=limits.processes
+        )
+
+    def start_container(self, limits: Limits, request_id: str) -> WarmContainer:
+        """Start a container for one call with those limits; the caller must destroy it.
+
+        Raises:
+            SandboxUnavailable: it did not become ready.
+        """
+        return WarmContainer.start(
+            self._engine, self.image, self._hardening_for(limits), self._labels(request_id)
+        )
+
     def _labels(self, request_id: str) -> dict[str, str]:
         return {options.LABEL_RUNNER: self.identity, LABEL_REQUEST: request_id}
 
@@ -136,16 +152,9 @@ class Sandbox:
         Raises:
             ValueError: the job does not fit the protocol (an empty wheel, a name too long).
         """
-        hardening = options.for_limits(
-            self.hardening,
-            memory_bytes=job.limits.memory_bytes,
-            processes=job.limits.processes,
-        )
-        told = self._describe(hardening, job)
+        told = self._describe(self._hardening_for(job.limits), job)
         try:
-            container = WarmContainer.start(
-                self._engine, self.image, hardening, self._labels(job.request_id)
-            )
+            container = self.start_container(job.limits, job.request_id)
         except SandboxUnavailable as error:
             detail = f"{error.problem.what}: {error.problem.value}"
             return verdict.without_response(

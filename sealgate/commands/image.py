@@ -39,6 +39,13 @@ def build(force: bool) -> None:
 
 
 @command.command()
+@click.option("--tag", is_flag=True, help="Print the image's local name instead.")
+def digest(tag: bool) -> None:
+    """Print the digest of this runner's harness, which an image is labelled with."""
+    click.echo(image.tag() if tag else image.harness_digest())
+
+
+@command.command()
 @click.argument("image_id", required=False)
 def show(image_id: str | None) -> None:
     """Show what the engine knows of the image (default: the one with this harness)."""
