@@ -7,6 +7,7 @@ says so.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
@@ -227,10 +228,15 @@ def _methods(before: Sequence[MethodView], after: Sequence[MethodView]) -> Itera
                     yield Change(
                         f"method {name}: {part}",
                         "changed",
-                        str(one),
-                        str(other),
+                        _as_text(one),
+                        _as_text(other),
                         widening=part in ("callable", "arguments"),
                     )
+
+
+def _as_text(value: object) -> str:
+    """Return a part of a method for people: text as it is, a schema as indented JSON."""
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
 
 
 def _limits(before: LimitsView, after: LimitsView) -> Iterator[Change]:

@@ -182,6 +182,12 @@ def event_of(key: str) -> tuple[str, str]:
     return _lookup(EVENTS, key)
 
 
+def sentence(text: str) -> str:
+    """Return a phrase with a capital at its beginning and a full stop at its end."""
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
+
+
 def declared(value: str, subject: str) -> str:
     """Return a manifest's value for people: a limit in bytes becomes a size."""
     if subject.startswith("limit ") and subject.endswith("_bytes") and value.isdigit():
@@ -203,6 +209,7 @@ def install(app: Flask) -> None:
         short=short,
         plural=plural,
         declared=declared,
+        sentence=sentence,
         state_of=state_of,
         result_of=result_of,
         event_of=event_of,

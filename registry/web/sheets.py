@@ -156,12 +156,12 @@ def tree(view: ReviewView) -> Tree:
         ]
     statuses: dict[Status, int] = {}
     folders: dict[str, list[Entry]] = {}
-    for entry in sorted(entries, key=lambda e: e.path)[:TREE_FILES]:
+    for entry in sorted(entries, key=lambda e: _order(e.path))[:TREE_FILES]:
         folders.setdefault(entry.path.rpartition("/")[0], []).append(entry)
     for entry in entries:
         statuses[entry.status] = statuses.get(entry.status, 0) + 1
     return Tree(
-        folders=tuple(_folder(path, inside) for path, inside in sorted(folders.items())),
+        folders=tuple(_folder(path, inside) for path, inside in folders.items()),
         total=len(entries),
         left_out=max(0, len(entries) - TREE_FILES),
         statuses=statuses,
@@ -175,7 +175,7 @@ def inline(view: ReviewView) -> Inline:
     A file is shown whole or not at all; what does not fit is in `elsewhere`.
     """
     worth = [f for f in view.files if f.findings or view.delta is None or f.change is not None]
-    worth.sort(key=lambda f: (not f.findings, f.path))
+    worth.sort(key=lambda f: (not f.findings, *_order(f.path)))
     sheets: list[Sheet] = []
     elsewhere: list[Entry] = []
     room = INLINE_ROWS
@@ -186,8 +186,8 @@ def inline(view: ReviewView) -> Inline:
             continue
         room -= rows
         sheets.append(sheet(view, file, "diff" if file.diff else "source"))
-    sheets.sort(key=lambda s: s.file.path)
-    return Inline(tuple(sheets), tuple(sorted(elsewhere, key=lambda e: e.path)))
+    sheets.sort(key=lambda s: _order(s.file.path))
+    return Inline(tuple(sheets), tuple(sorted(elsewhere, key=lambda e: _order(e.path))))
 
 
 def sheet(
@@ -229,6 +229,12 @@ def sheet(
 def file_named(view: ReviewView, path: str) -> FileView | None:
     """Return the file at `path`, or None."""
     return next((file for file in view.files if file.path == path), None)
+
+
+def _order(path: str) -> tuple[bool, str, str]:
+    """Sort by folder, what the build tool wrote (`*.dist-info/`) after the author's own files."""
+    folder, _, name = path.rpartition("/")
+    return folder.endswith(".dist-info"), folder, name
 
 
 def _in(finding: FindingView, rows: Sequence[Row]) -> bool:

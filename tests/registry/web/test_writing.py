@@ -117,7 +117,7 @@ def test_a_refused_review_is_explained_on_the_review_page(tmp_path: Path) -> Non
     reply = send(client, address, OWN, bundle=("b.json", own))
     assert reply.status_code == 403
     assert "The review was not taken" in reply.text
-    assert "registry.not-a-reviewer" in reply.text
+    assert "registry.own-plugin" in reply.text
     assert send(client, address, OWN, bundle=("b.json", b"{}")).status_code == 422
     good = stage.review_bundle("example-plugin", "1.0.0", stage.trust.reviewers[0])
     reply = send(client, address, OWN, bundle=("b.json", good))
