@@ -25,5 +25,5 @@ if ! "$python" -m venv "$venv" >/dev/null 2>&1; then
         refuse "python -m venv failed"
     fi
 fi
-timeout 900 "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
-timeout 300 "$venv/bin/python" -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+timeout 900 "$venv/bin/python" -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-dev.lock
+timeout 300 "$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-build-isolation --no-deps -e .
