@@ -34,6 +34,12 @@ def test_the_pieces_of_a_line_are_the_line(lines: list[str], path: str) -> None:
     assert [text_of(pieces) for pieces in coloured] == [spelled(line) for line in lines]
 
 
+@pytest.mark.parametrize("line", ["\ufeffimport os", "a = 1\rimport os", "a = 1\r"])
+def test_what_the_lexer_would_drop_or_move_is_shown(line: str) -> None:
+    coloured = source.colour("a.py", (line, "b = 2"))
+    assert [text_of(pieces) for pieces in coloured] == [spelled(line), "b = 2"]
+
+
 def test_python_gets_colours_across_lines() -> None:
     rows = source.colour("a.py", ('x = """one', 'two"""', "def f(): return 1  # why"))
     assert rows[1] == (source.Piece("t-string", 'two"""'),)
