@@ -72,13 +72,14 @@ def steps(view: VersionView) -> list[tuple[str, str, str]]:
     """Return the road of a version: (step, its tone: good, bad, wait or todo; a word on it)."""
     scan, review, publish = _scan_step(view.scan, view.state), ("todo", "not yet"), "todo"
     counted = f"{view.approvals} of {view.approvals_needed}"
+    enough = 0 < view.approvals_needed <= view.approvals
     if view.state == "in_review":
-        review = ("wait", counted) if view.approvals < view.approvals_needed else ("good", counted)
-        publish = "wait" if review[0] == "good" else "todo"
+        review = ("good" if enough else "wait", counted if view.approvals_needed else "no layout")
+        publish = "wait" if enough else "todo"
     elif view.state == "rejected":
         review = ("bad", "rejected")
     elif view.state == "published":
-        review, publish = ("good", counted), "good"
+        review, publish = ("good", counted if enough else "done"), "good"
     words = {"good": "done", "wait": "in progress", "todo": "not yet"}
     return [
         ("Signed and submitted", "good", "done"),

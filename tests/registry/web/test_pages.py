@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from registry import queries
 from registry.http import SECURITY_HEADERS
 from registry.web.assets import ASSETS
-from tests.registry.web import town
+from tests.registry.web import plugins, town
 from tests.registry.web.stage import Stage
 
 pytestmark = pytest.mark.slow
@@ -224,6 +224,21 @@ def test_a_defect_gets_a_page_without_its_text(tmp_path: Path) -> None:
     assert reply.status_code == 500
     assert reply.headers["X-Request-ID"] in reply.text
     assert "division" not in reply.text
+    stage.services.close()
+
+
+def test_without_a_valid_layout_nothing_looks_approved(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    stage.submit(plugins.table())
+    stage.work()
+    stage.review("table-query", "1.0.0", stage.trust.reviewers[0])
+    stage.later(days=400)
+    client = stage.app.test_client()
+    text = words(client.get("/plugins/table-query/1.0.0").text)
+    assert "Approved no layout Published not yet" in text
+    assert "Waits for a valid layout" in text
+    assert "no valid layout" in words(client.get("/review").text)
+    assert "No valid layout names anybody" in words(client.get("/review/table-query/1.0.0").text)
     stage.services.close()
 
 
