@@ -6,6 +6,16 @@ each control stops, is in `docs/sandbox.md`.
 
 from runner.sandbox.errors import SandboxUnavailable
 from runner.sandbox.execution import Execution, Job, Status, Usage
+from runner.sandbox.pool import PoolSettings, PoolState
 from runner.sandbox.sandbox import Sandbox
 
-__all__ = ["Execution", "Job", "Sandbox", "SandboxUnavailable", "Status", "Usage"]
+__all__ = [
+    "Execution",
+    "Job",
+    "PoolSettings",
+    "PoolState",
+    "Sandbox",
+    "SandboxUnavailable",
+    "Status",
+    "Usage",
+]

@@ -42,6 +42,7 @@ class Usage:
         source: `cgroup` (every process, page cache, tmpfs, the harness), `rusage` (reaped
             processes only) or "" where there was no response.
         result_bytes, stdout_bytes, stderr_bytes: length of what was taken over.
+        waited_seconds: how long the call waited for its container; not part of `wall_seconds`.
     """
 
     wall_seconds: float
@@ -51,6 +52,7 @@ class Usage:
     result_bytes: int = 0
     stdout_bytes: int = 0
     stderr_bytes: int = 0
+    waited_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

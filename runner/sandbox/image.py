@@ -233,8 +233,8 @@ def _check_host() -> None:
 def _elsewhere() -> str:
     return (
         f"in the source tree: `docker build -f deploy/Dockerfile --build-arg "
-        f"HARNESS={harness_digest()} -t {tag()} .`, or build it as root on Debian and carry it "
-        "over with `docker save` and `docker load`"
+        f"HARNESS={harness_digest()} -t {tag()} runner/sandbox`, or build it as root on Debian "
+        "and carry it over with `docker save` and `docker load`"
     )
 
 

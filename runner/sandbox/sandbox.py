@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import queue
-import threading
 import time
 from typing import Any
 
@@ -20,6 +18,8 @@ from runner.sandbox.errors import (
 )
 from runner.sandbox.events import Obituaries
 from runner.sandbox.execution import Execution, Job
+from runner.sandbox.pool import Pool, PoolSettings, PoolState
+from runner.sandbox.reaper import Reaper
 from trust.errors import problem
 from trust.wheel import Limits
 
@@ -27,55 +27,29 @@ LABEL_REQUEST = "org.sealgate.request"
 DEATH_SECONDS = 2.0
 """How long to wait for the engine to tell how a container ended, in seconds."""
 
-BURIAL_PAUSES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Seconds before each attempt to remove a container; what is left then is for the next sweep."""
-
 _serial = itertools.count()
-
-
-class Reaper:
-    """Destroys used containers in the background, so that no caller waits for it."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._queue: queue.Queue[str | None] = queue.Queue()
-        self._thread = threading.Thread(target=self._work, name="sandbox-reaper", daemon=True)
-        self._thread.start()
-
-    def bury(self, container: WarmContainer) -> None:
-        """Disconnect now, which ends the container; remove it soon."""
-        container.disconnect()
-        self._queue.put(container.id)
-
-    def _work(self) -> None:
-        while (container := self._queue.get()) is not None:
-            for pause in BURIAL_PAUSES:
-                time.sleep(pause)
-                if self._engine.remove(container):
-                    break
-            self._queue.task_done()
-        self._queue.task_done()
-
-    def drain(self) -> None:
-        """Wait until everything that was buried is gone."""
-        self._queue.join()
-
-    def close(self) -> None:
-        """Drain and stop."""
-        self._queue.put(None)
-        self._thread.join()
 
 
 class Sandbox:
     """Runs jobs; safe to share between threads. Make it with `connect`, end it with `close`."""
 
-    def __init__(self, engine: Engine, image_id: str, hardening: options.Hardening) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        image_id: str,
+        hardening: options.Hardening,
+        pool: PoolSettings | None = None,
+    ) -> None:
         self._engine = engine
         self.image = image_id
         self.hardening = hardening
         self.identity = orphans.runner_identity(next(_serial))
         self._reaper = Reaper(engine)
         self._obituaries = Obituaries(engine, f"{options.LABEL_RUNNER}={self.identity}")
+        self._pool: Pool[WarmContainer] | None = None
+        if pool is not None:
+            default = self._hardening_for(Limits())
+            self._pool = Pool(self._start, self._reaper.bury, default, pool)
 
     @classmethod
     def connect(
@@ -86,6 +60,7 @@ class Sandbox:
         base_url: str | None = None,
         hardening: options.Hardening | None = None,
         engine_seconds: float = 20.0,
+        pool: PoolSettings | None = None,
     ) -> Sandbox:
         """Connect to the engine, check image and runtime, remove what dead runners left.
 
@@ -95,6 +70,7 @@ class Sandbox:
             base_url: where the engine is; None means DOCKER_HOST or the usual socket.
             hardening: other controls than the default ones, for tests.
             engine_seconds: how long the engine may take for one request.
+            pool: keep warm containers; None starts each when its call comes.
 
         Raises:
             SandboxUnavailable: no engine, no such image, an image with another harness than this
@@ -111,7 +87,7 @@ class Sandbox:
             )
         orphans.sweep(engine)
         base = hardening or options.Hardening(runtime=runtime)
-        return cls(engine, image, base)
+        return cls(engine, image, base, pool)
 
     def _hardening_for(self, limits: Limits) -> options.Hardening:
         return options.for_limits(
@@ -124,12 +100,13 @@ class Sandbox:
         Raises:
             SandboxUnavailable: it did not become ready.
         """
-        return WarmContainer.start(
-            self._engine, self.image, self._hardening_for(limits), self._labels(request_id)
-        )
+        return self._start(self._hardening_for(limits), request_id)
 
-    def _labels(self, request_id: str) -> dict[str, str]:
-        return {options.LABEL_RUNNER: self.identity, LABEL_REQUEST: request_id}
+    def _start(self, hardening: options.Hardening, request_id: str = "") -> WarmContainer:
+        labels = {options.LABEL_RUNNER: self.identity}
+        if request_id:
+            labels[LABEL_REQUEST] = request_id
+        return WarmContainer.start(self._engine, self.image, hardening, labels)
 
     def _describe(self, hardening: options.Hardening, job: Job) -> dict[str, Any]:
         return {
@@ -147,25 +124,34 @@ class Sandbox:
         }
 
     def execute(self, job: Job) -> Execution:
-        """Run one job in a fresh container; never raises for what a plugin or the engine does.
+        """Run one job in a container of its own; never raises for what a plugin or the engine does.
 
         Raises:
             ValueError: the job does not fit the protocol (an empty wheel, a name too long).
         """
-        told = self._describe(self._hardening_for(job.limits), job)
+        hardening = self._hardening_for(job.limits)
+        told = self._describe(hardening, job)
+        began = time.monotonic()
         try:
-            container = self.start_container(job.limits, job.request_id)
+            if self._pool is not None:
+                container = self._pool.take(hardening)
+            else:
+                container = self._start(hardening, job.request_id)
         except SandboxUnavailable as error:
+            context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             detail = f"{error.problem.what}: {error.problem.value}"
-            return verdict.without_response(
-                "unavailable", detail, verdict.Context(job.limits, 0.0, told)
-            )
+            return verdict.without_response("unavailable", detail, context)
         try:
-            return self._call(container, job, told)
+            return self._call(container, job, told, time.monotonic() - began)
         finally:
-            self._reaper.bury(container)
+            if self._pool is not None:
+                self._pool.done(hardening, container)
+            else:
+                self._reaper.bury(container)
 
-    def _call(self, container: WarmContainer, job: Job, told: dict[str, Any]) -> Execution:
+    def _call(
+        self, container: WarmContainer, job: Job, told: dict[str, Any], waited: float
+    ) -> Execution:
         request = frames.Request(
             wheel=job.wheel,
             module=job.module,
@@ -178,7 +164,7 @@ class Sandbox:
         began = time.monotonic()
 
         def context() -> verdict.Context:
-            return verdict.Context(job.limits, time.monotonic() - began, told)
+            return verdict.Context(job.limits, time.monotonic() - began, told, waited)
 
         try:
             return verdict.of_response(container.call(request), context())
@@ -194,12 +180,18 @@ class Sandbox:
         """Remove containers of runners of this host that are dead; return how many."""
         return orphans.sweep(self._engine)
 
+    def pool_state(self) -> PoolState | None:
+        """Return how the pool stands, for metrics; None without a pool."""
+        return None if self._pool is None else self._pool.state()
+
     def drain(self) -> None:
         """Wait until every used container is gone."""
         self._reaper.drain()
 
     def close(self) -> None:
-        """Remove what is left and let go of the engine."""
+        """Turn waiting calls away, remove what is left, and let go of the engine."""
+        if self._pool is not None:
+            self._pool.close()
         self._reaper.close()
         self._obituaries.close()
 

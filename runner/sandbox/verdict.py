@@ -21,11 +21,13 @@ _ERROR_KEYS = {"type", "message", "traceback"}
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What the verdict needs beside the response: limits, elapsed seconds, controls in force."""
+    """What the verdict needs beside the response: limits, elapsed seconds, controls in force,
+    and the seconds that passed before there was a container."""
 
     limits: Limits
     wall_seconds: float
     sandbox: dict[str, Any]
+    waited_seconds: float = 0.0
 
 
 def _error(kind: str, message: str, traceback: str = "") -> dict[str, str]:
@@ -133,6 +135,7 @@ def of_response(response: Response, context: Context) -> Execution:
         stderr=response.stderr.decode("utf-8", "replace"),
         usage=Usage(
             wall_seconds=context.wall_seconds,
+            waited_seconds=context.waited_seconds,
             cpu_seconds=response.cpu_seconds if measured else None,
             memory_peak_bytes=response.memory_peak_bytes if measured else None,
             source=("cgroup" if response.from_cgroup else "rusage") if measured else "",
@@ -147,7 +150,7 @@ def of_response(response: Response, context: Context) -> Execution:
 
 def without_response(status: Status, detail: str, context: Context) -> Execution:
     """Return what came of a call that brought nothing back."""
-    usage = Usage(wall_seconds=context.wall_seconds)
+    usage = Usage(context.wall_seconds, waited_seconds=context.waited_seconds)
     return Execution(status, None, None, "", "", usage, context.sandbox, detail)
 
 
