@@ -155,21 +155,13 @@ CONTROLS = [
         "nano_cpus",
         {"nano_cpus": 0},
         """
-import glob, os, time
-
-def throttled():
-    paths = glob.glob("/sys/fs/cgroup/cpu*/cpu.stat") + glob.glob("/sys/fs/cgroup/cpu.stat")
-    words = open(paths[0]).read().split()
-    return int(words[words.index("nr_throttled") + 1])
+import glob
 
 def run(arguments):
-    children = [os.fork() for _ in range(1)]
-    end = time.monotonic() + 0.6
-    while time.monotonic() < end:
-        pass
-    if not all(children):
-        os._exit(0)
-    return throttled() == 0
+    # what the kernel enforces, read inside: a measured share of a busy machine would prove nothing
+    for path in glob.glob("/sys/fs/cgroup/cpu*/cpu.cfs_quota_us"):
+        return int(open(path).read()) < 0
+    return open("/sys/fs/cgroup/cpu.max").read().startswith("max")
 """,
     ),
     Control(
