@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from registry import evidence, forms, manifests
+from registry import coremetadata, evidence, forms, manifests
 from registry.errors import Conflict, Forbidden, TooLarge, Unprocessable
 from registry.models import Plugin as PluginRow
 from registry.models import TimelineRow, Version
@@ -188,6 +188,7 @@ def _store(
 ) -> Accepted:
     now = services.clock()
     signer = verified.identity
+    core = coremetadata.read(data)
     with services.recording() as (session, batch):
         if _check_against_stored(services, session, plugin, signer) is not None:
             return Accepted(plugin.name, plugin.version, created=False)
@@ -215,6 +216,8 @@ def _store(
             author_subject=signer.subject,
             state=State.RECEIVED,
             submitted_at=now,
+            metadata_sha256=core.sha256,
+            requires_python=core.requires_python,
         )
         session.add(version)
         session.flush()

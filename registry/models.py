@@ -13,6 +13,7 @@ from sqlalchemy import (
     JSON,
     Dialect,
     ForeignKey,
+    Index,
     Integer,
     MetaData,
     String,
@@ -77,10 +78,12 @@ class Version(Base):
 
     `previous_sha256` is the wheel that reviewers compare with: the last published version at the
     moment this one entered review. The lease columns belong to the worker that holds it.
+    `metadata_sha256` and `requires_python` repeat what the wheel's METADATA has, for package
+    indexes; both are NULL in rows older than these columns.
     """
 
     __tablename__ = "versions"
-    __table_args__ = (UniqueConstraint("plugin_id", "number"),)
+    __table_args__ = (UniqueConstraint("plugin_id", "number"), Index(None, "plugin_id", "state"))
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     plugin_id: Mapped[int] = mapped_column(ForeignKey("plugins.id"))
@@ -103,6 +106,8 @@ class Version(Base):
     lease_owner: Mapped[str | None] = mapped_column(String(36))
     lease_until: Mapped[datetime | None] = mapped_column(UtcText)
     gate_seen: Mapped[str | None] = mapped_column(String(64))
+    metadata_sha256: Mapped[str | None] = mapped_column(String(64))
+    requires_python: Mapped[str | None] = mapped_column(Text)
 
     plugin: Mapped[Plugin] = relationship(back_populates="versions")
     scan: Mapped[Scan | None] = relationship(back_populates="version")
