@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from runner.sandbox.events import Death
+from runner.sandbox.events import KILLED, Death
 from runner.sandbox.execution import Execution, Status, Usage
 from runner.sandbox.frames import Response
 from runner.sandbox.harness import protocol
@@ -158,7 +158,12 @@ def of_death(death: Death, context: Context) -> Execution:
     """Return what came of a call whose container ended without a response."""
     if death.out_of_memory:
         return without_response(*_out_of_memory(context.limits)[::2], context)
-    if death.exit_code == SENTRY_STOPPED and context.sandbox.get("runtime") == "runsc":
+    gvisor = context.sandbox.get("runtime") == "runsc"
+    if death.exit_code == KILLED and gvisor:
+        # the notice of the OOM killer does not always arrive before gVisor's whole process is gone
+        detail = "the container was killed: for its memory, or by the plugin itself"
+        return without_response("resource_limit", detail, context)
+    if death.exit_code == SENTRY_STOPPED and gvisor:
         detail = "gVisor's kernel stopped; it does when it may start no more threads"
         return without_response("resource_limit", detail, context)
     told = "no exit code" if death.exit_code is None else f"exit code {death.exit_code}"
