@@ -25,7 +25,7 @@ from registry.models import Version
 from registry.services import Services
 from registry.states import Event, State, advance
 from registry.workload import Workload
-from trust.errors import Problem, SealgateError, problem
+from trust.errors import Problem, SealgateError
 from trust.evidence.statements import publish_statement, resource_uri
 from trust.gate import Admitted, Refused
 from trust.signing import SigningFailed
@@ -162,8 +162,6 @@ class Publishing:
         now = self.services.clock()
         with self.services.recording() as (session, batch):
             version = leases.held(session, claim)
-            if version.state != State.IN_REVIEW:
-                raise leases.LeaseLost(_moved(version))
             verified = evidence.verify(
                 self.services.trust.verifier(),
                 bundle,
@@ -231,12 +229,3 @@ class Publishing:
             version.gate_seen = self._fingerprint(version)
             version.not_before = now + RETRY_DELAYED
             leases.release(version)
-
-
-def _moved(version: Version) -> Problem:
-    return problem(
-        "registry.moved-meanwhile",
-        "this version left review before it could be published",
-        value=version.state,
-        expected=State.IN_REVIEW,
-    )
