@@ -6,7 +6,7 @@ import importlib.util
 
 from flask import Flask
 
-from registry import api, health, http, httperrors
+from registry import api, health, http, httperrors, pypi
 from registry.clock import Clock, utc_now
 from registry.services import EXTENSION, Services
 from registry.settings import MAX_BUNDLE, Settings
@@ -19,7 +19,7 @@ PARSER_BUFFER = 512 * 1024
 
 
 def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
-    """Make the application: JSON API, health checks, and the pages.
+    """Make the application: JSON API, packaging tools' interfaces, health checks, pages.
 
     Args:
         settings: the validated settings; they name no secret.
@@ -37,6 +37,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     httperrors.install(app)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(health.blueprint)
+    pypi.install(app)
     app.add_url_rule("/openapi.json", "openapi", api.openapi, methods=["GET"])
     if importlib.util.find_spec("registry.web") is not None:
         _install_pages(app)

@@ -1,4 +1,4 @@
-"""The METADATA file of a wheel: its bytes, its digest, and what it says (core metadata, PEP 566)."""
+"""The METADATA file of a wheel: its bytes, its digest, and what it says (PEP 566)."""
 
 from __future__ import annotations
 
