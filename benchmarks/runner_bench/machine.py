@@ -1,0 +1,41 @@
+"""Where the figures come from."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import docker
+
+FIXED = ("runc", "runsc")
+
+
+def describe(image: str) -> dict[str, Any]:
+    """Describe processors, kernel, engine, cgroups and how busy the machine is already."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    memory = Path("/proc/meminfo").read_text(encoding="ascii").split()[1]
+    client = docker.from_env()
+    info, version = client.info(), client.version()
+    components = {part["Name"]: part["Version"] for part in version.get("Components", ())}
+    return {
+        "cpu": models[0] if models else "unknown",
+        "cores": os.cpu_count(),
+        "memory_mib": int(memory) >> 10,
+        "kernel": platform.release(),
+        "system": info.get("OperatingSystem", ""),
+        "python": platform.python_version(),
+        "engine": {
+            "version": version.get("Version", ""),
+            "containerd": components.get("containerd", ""),
+            "runc": components.get("runc", ""),
+            "runtimes": sorted(name for name in info.get("Runtimes", {}) if name in FIXED),
+            "storage_driver": info.get("Driver", ""),
+            "cgroup_version": info.get("CgroupVersion", ""),
+            "cgroup_driver": info.get("CgroupDriver", ""),
+        },
+        "image": image,
+        "load_average_before": [round(load, 2) for load in os.getloadavg()],
+    }

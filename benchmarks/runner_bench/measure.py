@@ -1,0 +1,199 @@
+"""Measuring: round-robin, so that every variant has its share of a machine's noise."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks.runner_bench.variant import NotAvailable, Variant
+
+QUIET = 0.15
+"""The share of the processors that may be busy when the machine counts as settled."""
+SETTLE_SECONDS = 1.5
+"""The longest wait for that; a machine that others use never settles."""
+WARM_UP = 3
+ROOT = Path(__file__).parents[2]
+
+Say = Callable[[str], None]
+
+
+def _jiffies() -> tuple[int, int]:
+    """Return (busy, all) clock ticks of all processors since boot (proc(5), /proc/stat)."""
+    first = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0]
+    ticks = [int(text) for text in first.split()[1:9]]
+    return sum(ticks) - ticks[3] - ticks[4], sum(ticks)
+
+
+def settle(limit: float = SETTLE_SECONDS) -> None:
+    """Wait until the processors are quiet, at most `limit` seconds."""
+    end = time.monotonic() + limit
+    busy, total = _jiffies()
+    while time.monotonic() < end:
+        time.sleep(0.1)
+        more_busy, more_total = _jiffies()
+        if more_total > total and (more_busy - busy) / (more_total - total) < QUIET:
+            return
+        busy, total = more_busy, more_total
+
+
+def percentile(samples: Sequence[float], share: float) -> float:
+    """Return the nearest-rank percentile: the least sample that `share` of all do not exceed."""
+    ordered = sorted(samples)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def summary(samples: Sequence[float]) -> dict[str, Any]:
+    """Return median, p95 and the raw samples of times in milliseconds."""
+    return {
+        "calls": len(samples),
+        "median_ms": round(statistics.median(samples), 3),
+        "p95_ms": round(percentile(samples, 0.95), 3),
+        "samples_ms": list(samples),
+    }
+
+
+def why(error: BaseException) -> str:
+    """Return an error as one line for the result file."""
+    text = " ".join(str(error).split()).replace(str(ROOT), ".")[:300]
+    return text if isinstance(error, NotAvailable) else f"{type(error).__name__}: {text}"
+
+
+def open_all(
+    variants: Sequence[Variant], stack: ExitStack, say: Say
+) -> tuple[list[Variant], dict[str, str]]:
+    """Open and warm up every variant; return those that run, and why the others do not."""
+    ready: list[Variant] = []
+    reasons: dict[str, str] = {}
+    for variant in variants:
+        mine = ExitStack()
+        try:
+            mine.enter_context(variant.open())
+            for _ in range(min(WARM_UP, variant.calls or WARM_UP)):
+                variant.call()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+            mine.close()
+            reasons[variant.name] = why(error)
+            say(f"  {variant.name}: not available: {reasons[variant.name]}")
+            continue
+        stack.push(mine.pop_all())
+        ready.append(variant)
+        say(f"  {variant.name}: ready")
+    return ready, reasons
+
+
+def latency(
+    variants: Sequence[Variant], calls: int, reasons: dict[str, str], say: Say
+) -> dict[str, dict[str, Any]]:
+    """Measure calls one at a time, a round of all variants after the other.
+
+    The order is turned by one each round, so that no variant always follows the same other one.
+    """
+    samples: dict[str, list[float]] = {variant.name: [] for variant in variants}
+    for number in range(calls):
+        turn = number % len(variants) if variants else 0
+        for variant in [*variants[turn:], *variants[:turn]]:
+            if variant.name in reasons or len(samples[variant.name]) >= (variant.calls or calls):
+                continue
+            start = time.perf_counter()
+            try:
+                own = variant.call()
+            except Exception as error:  # noqa: BLE001 - as above
+                reasons[variant.name] = f"failed in call {number + 1}: {why(error)}"
+                say(f"  {variant.name}: {reasons[variant.name]}")
+                continue
+            taken = time.perf_counter() - start if own is None else own
+            samples[variant.name].append(round(taken * 1e3, 4))
+            if variant.settles:
+                settle()
+        if (number + 1) % 10 == 0:
+            say(f"  round {number + 1} of {calls}")
+    return {
+        variant.name: {"title": variant.title, **variant.details, **summary(samples[variant.name])}
+        for variant in variants
+        if variant.name not in reasons
+    }
+
+
+def burst(
+    call: Callable[[], object], clients: int, seconds: float, lead: float
+) -> tuple[int, float]:
+    """Call from `clients` threads for `lead + seconds`; return what ended in the last `seconds`.
+
+    The lead uses up what was made ahead, so that only what is kept up counts.
+
+    Returns:
+        How many calls ended within the window, and the window's length in seconds.
+
+    Raises:
+        Exception: the first one that a call raised.
+    """
+    start = time.monotonic() + lead
+    end = start + seconds
+    counted: list[int] = []
+    errors: list[Exception] = []
+
+    def work() -> None:
+        mine = 0
+        try:
+            while not errors and time.monotonic() < end:
+                call()
+                mine += start <= time.monotonic() < end
+        except Exception as error:  # noqa: BLE001 - raised by the caller
+            errors.append(error)
+        counted.append(mine)
+
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return sum(counted), seconds
+
+
+def sustained(
+    variants: Sequence[Variant],
+    rounds: int,
+    seconds: float,
+    lead: float,
+    reasons: dict[str, str],
+    say: Say,
+) -> dict[str, dict[str, Any]]:
+    """Measure executions per second under saturation; the best number of clients counts."""
+    found: dict[str, dict[int, list[float]]] = {}
+    for number in range(rounds):
+        for variant in variants:
+            for clients in variant.clients:
+                if variant.name in reasons:
+                    break
+                settle(5.0)
+                try:
+                    count, window = burst(variant.call, clients, seconds, lead)
+                except Exception as error:  # noqa: BLE001 - as above
+                    reasons[variant.name] = f"failed under saturation: {why(error)}"
+                    say(f"  {variant.name}: {reasons[variant.name]}")
+                    continue
+                rates = found.setdefault(variant.name, {}).setdefault(clients, [])
+                rates.append(round(count / window, 3))
+                say(f"  round {number + 1}: {variant.name} x{clients}: {count / window:.1f}/s")
+    result = {}
+    for variant in variants:
+        rates_of = found.get(variant.name)
+        if not rates_of or variant.name in reasons:
+            continue
+        best = max(rates_of, key=lambda clients: statistics.median(rates_of[clients]))
+        result[variant.name] = {
+            "title": variant.title,
+            "window_seconds": seconds,
+            "clients": best,
+            "per_second": round(statistics.median(rates_of[best]), 3),
+            "rates_by_clients": {str(clients): rates for clients, rates in rates_of.items()},
+        }
+    return result

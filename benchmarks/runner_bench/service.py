@@ -1,0 +1,245 @@
+"""The service under test: a deployment with an admitted plugin, called over HTTP.
+
+What is real: the trust root, layout and signed bundles, the gate, the policy with a caller's
+token, the audit log on disk with its fsync, the engine and its containers, and the runner in a
+process of its own on a loopback socket. The registry that the runner asks once is a small one.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks.runner_bench import job
+from benchmarks.runner_bench.variant import NotAvailable, Variant
+from runner.sandbox import Job, Sandbox
+from runner.sandbox.pool import PoolSettings
+from tests.runner.kit import NAME, Site, TestRegistry
+from tests.support.evidence import TrustFixture
+from tests.support.wheels import make_manifest, make_wheel
+from trust.wheel import Limits
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 60.0
+
+
+def manifest() -> dict[str, Any]:
+    """Return the manifest of the plugin that does the job."""
+    method = {
+        "callable": f"{NAME.replace('-', '_')}:run",
+        "summary": "Sum numbers.",
+        "arguments": job.ARGUMENTS_SCHEMA,
+        "result": job.RESULT_SCHEMA,
+    }
+    return make_manifest(NAME, methods={"run": method})
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Client(threading.local):
+    """A caller: one kept-alive connection for each thread."""
+
+    def __init__(self, port: int, token: str) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+    def get(self, path: str) -> int:
+        """Return the status of a GET."""
+        try:
+            self._connection.request("GET", path)
+            answer = self._connection.getresponse()
+            answer.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()
+            return 0
+        return answer.status
+
+    def invoke(self, version: str = "1.0.0") -> dict[str, Any]:
+        """Do the job; return the whole reply, whose receipt was not verified."""
+        body = {"plugin": NAME, "version": version, "method": "run", "arguments": job.ARGUMENTS}
+        self._connection.request("POST", "/v1/invocations", json.dumps(body), self._headers)
+        reply: dict[str, Any] = json.loads(self._connection.getresponse().read())
+        return reply
+
+
+class Deployment:
+    """A runner with one admitted plugin, in a folder of its own.
+
+    Args:
+        image: the runtime image's id.
+        sandbox: the policy's `sandbox` member.
+        plugin: further members of the plugin's entry in the policy.
+        phases: where the runner writes the time of each part, when it ends.
+    """
+
+    def __init__(
+        self,
+        image: str,
+        sandbox: Mapping[str, Any],
+        plugin: Mapping[str, Any] | None = None,
+        phases: Path | None = None,
+    ) -> None:
+        self._image, self._sandbox, self._plugin = image, sandbox, plugin or {}
+        self._phases = phases
+
+    @contextmanager
+    def run(self) -> Iterator[Client]:
+        """Start the runner; stop it in the end."""
+        registry = TestRegistry()
+        try:
+            # not below /tmp where that is in memory: a durable record must cost what it costs
+            with tempfile.TemporaryDirectory(prefix="bench-", dir=_on_disk()) as folder:
+                site = Site(Path(folder), TrustFixture(), registry, image=self._image)
+                site.policy["sandbox"] = dict(self._sandbox)
+                site.policy["plugins"][0].update(self._plugin)
+                site.release(source=job.FUNCTION, manifest=manifest())
+                with self._process(site) as client:
+                    yield client
+        finally:
+            registry.close()
+
+    @contextmanager
+    def _process(self, site: Site) -> Iterator[Client]:
+        settings, port = site.settings, free_port()
+        command = [sys.executable, "-m", "benchmarks.runner_bench.serve",
+                   str(settings.policy.parent), str(settings.state), str(port)]  # fmt: skip
+        if self._phases is not None:
+            command += ["--phases", str(self._phases)]
+        errors = site.folder / "runner.stderr"
+        with (
+            errors.open("wb") as sink,
+            subprocess.Popen(
+                command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=sink, env=_environment()
+            ) as process,
+        ):
+            client = Client(port, site.token.token)
+            try:
+                self._wait(process, client, errors)
+                yield client
+            finally:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(60)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+
+    def _wait(self, process: subprocess.Popen[bytes], client: Client, errors: Path) -> None:
+        end = time.monotonic() + START_SECONDS
+        while client.get("/readyz") != 200:
+            if process.poll() is not None or time.monotonic() > end:
+                lines = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+                raise NotAvailable(f"the runner did not start: {(lines or ['no output'])[-1]}")
+            time.sleep(0.1)
+
+
+def _on_disk() -> Path:
+    folder = ROOT / "var" / "bench"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+class Http(Variant):
+    """The service, end to end, at one isolation level under one OCI runtime."""
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        deployment: Deployment,
+        *,
+        level: str,
+        runtime: str,
+        clients: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__(name, title, clients=clients)
+        self._deployment, self._level, self._runtime = deployment, level, runtime
+        self._client: Client | None = None
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        with self._deployment.run() as self._client:
+            yield
+
+    def call(self) -> None:
+        if self._client is None:
+            raise RuntimeError("the service is not open")
+        reply = self._client.invoke()
+        if reply["status"] != "ok":
+            raise RuntimeError(f"{reply['status']}: {json.dumps(reply['error'])}")
+        job.check(reply["result"])
+        ran = reply["sandbox"]["level"], reply["sandbox"]["runtime"]
+        if ran != (self._level, self._runtime) or not reply["receipt"]["checkpoint"]:
+            raise RuntimeError(f"the call ran at {ran}, or has no receipt")
+
+
+class Pooled(Variant):
+    """The sandbox alone, in this process: take a warm container, run, give it back."""
+
+    def __init__(self, image: str) -> None:
+        super().__init__("pool", "the pool alone, without the service", clients=(2, 4))
+        self._image = image
+        self._sandbox: Sandbox | None = None
+        self._wheel = make_wheel(NAME, source=job.FUNCTION, manifest=manifest())[1]
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        with Sandbox.connect(self._image, pool=PoolSettings()) as self._sandbox:
+            yield
+
+    def call(self) -> None:
+        if self._sandbox is None:
+            raise RuntimeError("the pool is not open")
+        done = self._sandbox.execute(
+            Job(
+                wheel=self._wheel,
+                module=NAME.replace("-", "_"),
+                qualname="run",
+                arguments=job.ARGUMENT_BYTES,
+                limits=Limits(),
+                request_id=str(uuid.uuid4()),
+            )
+        )
+        if done.status != "ok":
+            raise RuntimeError(f"{done.status}: {done.detail}")
+        job.check(done.result)
+
+
+def services(image: str) -> list[Variant]:
+    """Return the variants of Sealgate itself.
+
+    Args:
+        image: the runtime image's id.
+    """
+    return [
+        Http("http_warm", "Sealgate over HTTP, a warm container each call",
+             Deployment(image, {"runtime": "runc"}), level="container", runtime="runc",
+             clients=(4, 8)),
+        Pooled(image),
+        Http("gvisor_warm", "Sealgate over HTTP, a warm gVisor container each call",
+             Deployment(image, {"runtime": "runsc"}), level="container", runtime="runsc"),
+        Http("cell_warm", "Sealgate over HTTP, a fresh cell each call",
+             Deployment(image, {"runtime": "runc"}, {"level": "cell"}), level="cell",
+             runtime="runc", clients=(4, 8)),
+    ]  # fmt: skip

@@ -1,0 +1,43 @@
+"""What a variant of the job is, and how one that this machine cannot run is told."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class NotAvailable(Exception):
+    """This machine cannot run the variant; the message says why."""
+
+
+@dataclass
+class Variant:
+    """One way to get the job done.
+
+    Subclasses define `call`. `open` is entered once, before the first call, and may raise
+    NotAvailable. Times are measured around `call` alone, unless it returns seconds of its own.
+
+    Attributes:
+        name: the key in the result file.
+        title: what it is, for people.
+        calls: how many calls at most; None is as many as every other variant.
+        settles: whether something goes on in the background after a call (a container that is
+            replaced or removed), for which the next measurement waits.
+        clients: with how many threads at once the sustained rate is measured; () is not at all.
+    """
+
+    name: str
+    title: str
+    calls: int | None = None
+    settles: bool = True
+    clients: tuple[int, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def open(self) -> AbstractContextManager[Any]:
+        """Return what must be held open while the variant is measured."""
+        return nullcontext()
+
+    def call(self) -> float | None:
+        """Do the job once, check its result, and return the seconds it took or None."""
+        raise NotImplementedError
