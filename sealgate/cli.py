@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("sealgate.commands.check", "check a wheel's structure and manifest"),
     "scan": ("sealgate.commands.scan", "scan a wheel as the registry does"),
     "submit": ("sealgate.commands.submit", "sign a wheel and submit it to the registry"),
+    "attest": ("sealgate.commands.attest", "sign a wheel for `uv publish` and `twine upload`"),
     "status": ("sealgate.commands.status", "show where a version stands and what it waits for"),
     "review": ("sealgate.commands.review", "sign an approval or a rejection"),
     "fetch": ("sealgate.commands.fetch", "download a version with its evidence into a folder"),

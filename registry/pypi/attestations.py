@@ -18,11 +18,12 @@ from typing import Annotated, Any
 
 import pypi_attestations
 from pydantic import Field
-from pypi_attestations import GitHubPublisher, GitLabPublisher, GooglePublisher
+from pypi_attestations import Envelope, GitHubPublisher, GitLabPublisher, GooglePublisher
 from sigstore.models import Bundle
 
 from trust import strictjson
 from trust.errors import SealgateError, problem
+from trust.evidence.bundles import MEDIA_TYPE, PAYLOAD_TYPE
 from trust.identity import Identity
 
 MAX_TIMESTAMPS = 16
@@ -55,6 +56,7 @@ class Attestation(pypi_attestations.Attestation):
     """PEP 740's attestation with the proposed timestamps."""
 
     verification_material: VerificationMaterial
+    envelope: Envelope
 
 
 def to_bundle(attestation: Any) -> bytes:
@@ -71,15 +73,7 @@ def to_bundle(attestation: Any) -> bytes:
         entries = len(read.verification_material.transparency_entries)
         if entries != 1:
             raise ValueError(f"{entries} transparency log entries")
-        document = json.loads(read.to_bundle().to_json())
-        if read.verification_material.timestamps:
-            document["verificationMaterial"]["timestampVerificationData"] = {
-                "rfc3161Timestamps": [
-                    {"signedTimestamp": base64.b64encode(base64.b64decode(text)).decode()}
-                    for text in read.verification_material.timestamps
-                ]
-            }
-        return json.dumps(document).encode()
+        return Bundle.from_json(json.dumps(_document(read))).to_json().encode()
     except Exception as error:
         # Like a bundle, an attestation gets many sorts of exceptions out of the libraries.
         raise AttestationRefused(
@@ -92,6 +86,35 @@ def to_bundle(attestation: Any) -> bytes:
                 where="attestations",
             )
         ) from error
+
+
+def _document(attestation: Attestation) -> dict[str, Any]:
+    """Return the bundle's JSON. `Attestation.to_bundle` has no place for timestamps."""
+    material, envelope = attestation.verification_material, attestation.envelope
+    found: dict[str, Any] = {
+        "certificate": {"rawBytes": _base64(material.certificate)},
+        "tlogEntries": material.transparency_entries,
+    }
+    if material.timestamps:
+        found["timestampVerificationData"] = {
+            "rfc3161Timestamps": [
+                {"signedTimestamp": _base64(base64.b64decode(text, validate=True))}
+                for text in material.timestamps
+            ]
+        }
+    return {
+        "mediaType": MEDIA_TYPE,
+        "verificationMaterial": found,
+        "dsseEnvelope": {
+            "payload": _base64(envelope.statement),
+            "payloadType": PAYLOAD_TYPE,
+            "signatures": [{"sig": _base64(envelope.signature)}],
+        },
+    }
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def from_bundle(bundle: bytes) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from packaging.version import Version as Pep440
 
 from registry import coremetadata, forms
 from registry.errors import BadRequest, Unprocessable
-from registry.settings import MAX_BUNDLE, Settings
+from registry.settings import MAX_BUNDLE
 from trust.errors import Problem, problem
 
 TEXT_BYTES = 1 << 20
@@ -93,7 +93,7 @@ class Upload:
     fields: dict[str, str] = field(repr=False)
 
 
-def read(request: Request, settings: Settings) -> Upload:
+def read(request: Request) -> Upload:
     """Read the form, and check what needs no wheel: action, protocol, file type, digests.
 
     Raises:
@@ -102,7 +102,6 @@ def read(request: Request, settings: Settings) -> Upload:
         Unprocessable: it is no wheel's, or a digest is another file's.
         RequestEntityTooLarge: it exceeds the bounds.
     """
-    request.max_content_length = settings.max_upload_bytes + MAX_BUNDLE + TEXT_BYTES
     request.max_form_memory_size = MAX_BUNDLE + TEXT_BYTES
     request.max_form_parts = MAX_PARTS
     found = forms.files(request, (CONTENT,), ignored=_text_fields(request))

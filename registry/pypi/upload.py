@@ -26,7 +26,7 @@ def upload() -> ResponseReturnValue:
     Status 200 both for what is new and for what is there already with the same bytes.
     """
     services = current()
-    sent = form.read(request, services.settings)
+    sent = form.read(request)
     bundle = _bundle(sent)
     if len(sent.content) <= services.settings.max_upload_bytes:
         # What the wheel itself is refused for comes first, and it is the intake that says it.
