@@ -13,10 +13,14 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from authority import authorize
 from authority.accounts import Accounts
+from authority.clients import Clients
+from authority.codes import Codes
 from authority.core import Authority
-from authority.errors import AuthorityError, RequestRefused, TooManyAttempts
-from authority.oidc import LIFETIME, SIGSTORE_AUDIENCE
+from authority.errors import AuthorityError, CodeRefused, RequestRefused, TooManyAttempts
+from authority.oidc import LIFETIME, SIGSTORE_AUDIENCE, STATEMENT_CLAIM
+from authority.statements import DETAILS_TYPE
 from trust import strictjson
 from trust.errors import Problem, SealgateError, problem
 from trust.log import LogError
@@ -25,6 +29,9 @@ from trust.log.tiles import MAX_LEVEL, TileName
 MAX_BODY = 64 * 1024
 MAX_AUDIENCE = 200
 GRANTS = ("password", "client_credentials")
+CODE_GRANT = "authorization_code"
+CALLED_BY_PAGES = ("/token", "/api/v2/signingCert", "/.well-known/openid-configuration")
+"""What a signing client's page may call from the browser (CORS)."""
 
 _LOGGER = logging.getLogger("sealgate.authority")
 
@@ -75,13 +82,23 @@ def _not_found(error: LogError) -> Response:
     return _refused(HTTPStatus.NOT_FOUND, error)
 
 
-def create_app(authority: Authority, accounts: Accounts) -> Flask:
-    """Return the WSGI application."""
+def create_app(authority: Authority, accounts: Accounts, clients: Clients | None = None) -> Flask:
+    """Return the WSGI application.
+
+    Args:
+        authority: does the work.
+        accounts: who may have tokens.
+        clients: the applications that may send people to the login page; None for none.
+    """
+    registered = clients or Clients()
+    codes = Codes(authority.tokens.clock)
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY
     _errors(app)
-    _identity(app, authority, accounts)
+    _identity(app, authority, accounts, codes)
+    _pages(app, registered)
+    authorize.install(app, authority, accounts, registered, codes)
     _signing(app, authority)
     _log(app, authority)
 
@@ -92,10 +109,30 @@ def create_app(authority: Authority, accounts: Accounts) -> Flask:
     @app.after_request
     def harden(reply: Response) -> Response:
         reply.headers["X-Content-Type-Options"] = "nosniff"
-        reply.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        reply.headers.setdefault(
+            "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"
+        )
         return reply
 
     return app
+
+
+def _pages(app: Flask, clients: Clients) -> None:
+    """Let the pages of signing clients, and nobody else's, call what they need (Fetch, CORS)."""
+
+    @app.after_request
+    def allow(reply: Response) -> Response:
+        if request.path not in CALLED_BY_PAGES:
+            return reply
+        reply.vary.add("Origin")
+        origin = request.headers.get("Origin", "")
+        if clients.may_call(origin):
+            reply.headers["Access-Control-Allow-Origin"] = origin
+            if request.method == "OPTIONS":
+                reply.headers["Access-Control-Allow-Methods"] = "GET, POST"
+                reply.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+                reply.headers["Access-Control-Max-Age"] = "600"
+        return reply
 
 
 def _errors(app: Flask) -> None:
@@ -146,7 +183,7 @@ def _form(name: str, *others: str) -> str:
     return ""
 
 
-def _identity(app: Flask, authority: Authority, accounts: Accounts) -> None:
+def _identity(app: Flask, authority: Authority, accounts: Accounts, codes: Codes) -> None:
     @app.get("/.well-known/openid-configuration")
     def configuration() -> Response:
         base = authority.base_url
@@ -155,8 +192,16 @@ def _identity(app: Flask, authority: Authority, accounts: Accounts) -> None:
             authorization_endpoint=f"{base}/auth",
             token_endpoint=f"{base}/token",
             jwks_uri=f"{base}/keys",
-            grant_types_supported=list(GRANTS),
-            response_types_supported=["id_token"],
+            grant_types_supported=[CODE_GRANT, *GRANTS],
+            response_types_supported=["code"],
+            response_modes_supported=["query"],
+            scopes_supported=["openid", "email"],
+            claims_supported=["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "email"],
+            code_challenge_methods_supported=["S256"],
+            token_endpoint_auth_methods_supported=["none"],
+            authorization_details_types_supported=[DETAILS_TYPE],
+            authorization_response_iss_parameter_supported=True,
+            prompt_values_supported=["login"],
             subject_types_supported=["public"],
             id_token_signing_alg_values_supported=["ES256"],
         )
@@ -167,13 +212,16 @@ def _identity(app: Flask, authority: Authority, accounts: Accounts) -> None:
 
     @app.post("/token")
     def token() -> Response:
-        """RFC 6749 sections 4.3 and 4.4; errors also carry its section 5.2's members."""
+        """RFC 6749 sections 4.1, 4.3 and 4.4; errors also carry its section 5.2's members."""
         try:
-            reply = jsonify(_granted(authority, accounts))
+            if _form("grant_type") == CODE_GRANT:
+                reply = jsonify(_redeemed(authority, codes))
+            else:
+                reply = jsonify(_granted(authority, accounts))
         except AuthorityError as error:
             reply = _refused(error.status, error)
             body: dict[str, Any] = reply.get_json()
-            wrong = error.status == HTTPStatus.BAD_REQUEST
+            wrong = error.status == HTTPStatus.BAD_REQUEST and not isinstance(error, CodeRefused)
             body["error"] = "invalid_request" if wrong else "invalid_grant"
             body["error_description"] = body["message"]
             answer = jsonify(body)
@@ -198,9 +246,52 @@ def _granted(authority: Authority, accounts: Accounts) -> dict[str, Any]:
                 advice="send a form with grant_type, username and password",
             )
         )
+    if request.headers.get("Origin"):
+        # What a page gets goes through the login page, where people see what they sign.
+        raise RequestRefused(
+            problem(
+                "authority.grant",
+                "a page in a browser asks for a token with a password",
+                value=grant,
+                expected=CODE_GRANT,
+                advice="send people to the authorization endpoint",
+            )
+        )
     name = accounts.authenticate(_form("username", "client_id"), _form("password", "client_secret"))
     token = authority.tokens.mint(name, audience)
     _LOGGER.info("token issued to %s", name)
+    return {
+        "id_token": token,
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": int(LIFETIME.total_seconds()),
+    }
+
+
+def _redeemed(authority: Authority, codes: Codes) -> dict[str, Any]:
+    """Answer a token request with a code (OpenID Connect Core 3.1.3.3)."""
+    fields = [_form(name) for name in ("code", "client_id", "redirect_uri", "code_verifier")]
+    if not all(fields):
+        raise RequestRefused(
+            problem(
+                "authority.grant",
+                "the token request is malformed",
+                value=f"grant_type {CODE_GRANT!r} with a field missing",
+                expected="code, client_id, redirect_uri and code_verifier",
+                advice="send all four (RFC 6749 section 4.1.3, RFC 7636 section 4.5)",
+            )
+        )
+    grant = codes.redeem(*fields)
+    extra: dict[str, str | int] = {
+        "azp": grant.client_id,
+        "auth_time": int(grant.authenticated_at.timestamp()),
+    }
+    if grant.nonce:
+        extra["nonce"] = grant.nonce
+    if grant.statement_digest:
+        extra[STATEMENT_CLAIM] = grant.statement_digest
+    token = authority.tokens.mint(grant.subject, grant.audience, extra=extra)
+    _LOGGER.info("token issued to %s through %s", grant.subject, grant.client_id)
     return {
         "id_token": token,
         "access_token": token,

@@ -29,6 +29,12 @@ ISSUER_V1 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")
 """The OIDC issuer as raw bytes, kept for old verifiers."""
 ISSUER_V2 = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.8")
 """The OIDC issuer as a DER UTF8String."""
+STATEMENT = x509.ObjectIdentifier("2.25.138043166709779652711611709603707101796")
+"""The 32-byte SHA-256 of the DSSE encoding of the one statement that the certificate may sign.
+
+Ours (a UUID's arc, ITU-T X.667), not critical. Only the log looks at it: it takes no other entry
+under such a certificate, and nothing verifies that is not in the log.
+"""
 
 
 def _refuse(code: str, what: str, value: object, expected: str) -> NoReturn:
@@ -108,8 +114,15 @@ class CertificateAuthority:
     keys: AuthorityKeys
     clock: Callable[[], datetime]
 
-    def issue(self, identity: Identity, key: ec.EllipticCurvePublicKey) -> x509.Certificate:
+    def issue(
+        self,
+        identity: Identity,
+        key: ec.EllipticCurvePublicKey,
+        statement_digest: str | None = None,
+    ) -> x509.Certificate:
         """Return a ten-minute code-signing certificate of `identity` for `key`, with its SCT.
+
+        With `statement_digest` (see `STATEMENT`) the certificate serves for that statement only.
 
         The same certificate is built twice: the first without the SCT list, which is what the
         certificate log signs; the second with it (RFC 6962 section 3.2).
@@ -148,6 +161,11 @@ class CertificateAuthority:
                 critical=False,
             )
         )
+        if statement_digest is not None:
+            value = bytes.fromhex(statement_digest)
+            builder = builder.add_extension(
+                x509.UnrecognizedExtension(STATEMENT, value), critical=False
+            )
         tbs = builder.sign(self.keys.ca, hashes.SHA256()).tbs_certificate_bytes
         extension = sct_list_extension(tbs, ca_key, self.keys.ct, now)
         return builder.add_extension(extension, critical=False).sign(self.keys.ca, hashes.SHA256())

@@ -116,7 +116,8 @@ class Authority:
         credentials = request.get("credentials")
         if not token and isinstance(credentials, dict):
             token = str(credentials.get("oidcIdentityToken", ""))
-        identity = self.tokens.verify(token)
+        verified = self.tokens.read(token)
+        identity = verified.identity
         if "certificateSigningRequest" in request:
             pem = _base64(request["certificateSigningRequest"], "certificateSigningRequest")
             key = key_from_csr(pem)
@@ -131,7 +132,7 @@ class Authority:
                 )
             proof = _base64(asked.get("proofOfPossession"), "proofOfPossession")
             key = key_from_proof(str(public.get("content")).encode(), proof, identity.subject)
-        leaf = self._certificates.issue(identity, key)
+        leaf = self._certificates.issue(identity, key, verified.statement_digest)
         chain = (leaf, *self.keys.ca_chain)
         return [c.public_bytes(serialization.Encoding.PEM).decode() for c in chain]
 

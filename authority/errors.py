@@ -38,3 +38,7 @@ class StateRefused(AuthorityError):
     """The authority's own files are missing, malformed or open to others."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+class CodeRefused(AuthorityError):
+    """An authorization code is not accepted: RFC 6749 calls it `invalid_grant`."""

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from authority.certificates import STATEMENT
 from authority.errors import RequestRefused
 from trust.errors import problem
 from trust.log import MerkleLog, NoteVerifier
@@ -64,6 +65,15 @@ def _bytes(value: object, where: str) -> bytes:
     except binascii.Error:
         pass
     _refuse("form", "a field is not base64", value, "base64", where)
+
+
+def bound_digest(certificate: x509.Certificate) -> bytes | None:
+    """Return the digest of the one statement that a certificate may sign, None for any."""
+    try:
+        extension = certificate.extensions.get_extension_for_oid(STATEMENT).value
+    except x509.ExtensionNotFound:
+        return None
+    return extension.public_bytes()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +126,7 @@ class LogService:
             _refuse("digest", "the digest has the wrong length", len(digest), "32 bytes of SHA-256")
         content = _bytes(signature["content"], f"{where}/signature/content")
         der = _bytes(certificate["rawBytes"], f"{where_verifier}/x509Certificate/rawBytes")
-        key = self._certified_key(der)
+        key = self._certified_key(der, digest)
         try:
             key.verify(content, digest, ec.ECDSA(Prehashed(hashes.SHA256())))
         except InvalidSignature:
@@ -146,8 +156,11 @@ class LogService:
         )
         return self._entry(self.log.append(body), body)
 
-    def _certified_key(self, der: bytes) -> ec.EllipticCurvePublicKey:
-        """Return the key of a certificate that this authority issued and that is valid now."""
+    def _certified_key(self, der: bytes, digest: bytes) -> ec.EllipticCurvePublicKey:
+        """Return the key of a certificate that this authority issued and that is valid now.
+
+        A certificate that is bound to one statement serves for that statement's digest alone.
+        """
         try:
             certificate = x509.load_der_x509_certificate(der)
             key = certificate.public_key()
@@ -173,6 +186,14 @@ class LogService:
             key, ec.EllipticCurvePublicKey
         ):
             _refuse("usage", "the certificate is not for code signing", "", "code signing, P-256")
+        bound = bound_digest(certificate)
+        if bound is not None and bound != digest:
+            _refuse(
+                "statement",
+                "the certificate was issued for another statement",
+                digest.hex(),
+                f"the digest that its owner confirmed, {bound.hex()}",
+            )
         return key
 
     def _entry(self, index: int, body: bytes) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NoReturn
@@ -28,6 +29,10 @@ LIFETIME = timedelta(minutes=5)
 LEEWAY_SECONDS = 5
 MAX_TOKEN = 8192
 """Characters of the longest token that is looked at."""
+STATEMENT_CLAIM = "sealgate_statement_sha256"
+"""SHA-256 of the DSSE encoding of the one statement that a token may be used to sign."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def _refuse(what: str, value: object, expected: str) -> NoReturn:
@@ -44,6 +49,20 @@ def _refuse(what: str, value: object, expected: str) -> NoReturn:
 
 def _base64url(number: int) -> str:
     return base64.urlsafe_b64encode(number.to_bytes(32, "big")).rstrip(b"=").decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a token says.
+
+    Attributes:
+        identity: who authenticated.
+        statement_digest: SHA-256 of the DSSE encoding of the one statement that it may sign; None
+            for a token that is not bound to one.
+    """
+
+    identity: Identity
+    statement_digest: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +96,25 @@ class TokenIssuer:
         }
 
     def mint(
-        self, subject: str, audience: str = SIGSTORE_AUDIENCE, lifetime: timedelta = LIFETIME
+        self,
+        subject: str,
+        audience: str = SIGSTORE_AUDIENCE,
+        lifetime: timedelta = LIFETIME,
+        extra: Mapping[str, str | int] | None = None,
     ) -> str:
         """Return a token that says `subject` authenticated just now.
+
+        Args:
+            subject: the account.
+            audience: for whom the token is.
+            lifetime: how long it serves.
+            extra: more claims; those of this function cannot be replaced.
 
         Raises:
             RequestRefused: the subject is neither an e-mail address nor a URI.
         """
         issued = int(self.clock().timestamp())
-        claims: dict[str, Any] = {
+        claims: dict[str, Any] = dict(extra or {}) | {
             "iss": self.issuer,
             "sub": check_subject(subject),
             "aud": audience,
@@ -97,7 +126,11 @@ class TokenIssuer:
         return jwt.encode(claims, self.key, ALGORITHM, headers={"kid": self.key_id})
 
     def verify(self, token: str) -> Identity:
-        """Return who a token for Sigstore's audience stands for.
+        """Return who a token for Sigstore's audience stands for; see `read`."""
+        return self.read(token).identity
+
+    def read(self, token: str) -> Verified:
+        """Return who a token for Sigstore's audience stands for, and what it may sign.
 
         Raises:
             Unauthenticated: the token is malformed, signed otherwise than by this issuer's key,
@@ -132,4 +165,9 @@ class TokenIssuer:
             _refuse("the identity token has expired", claims["exp"], f"later than {int(now)}")
         if max(claims["iat"], claims.get("nbf", 0)) > now + LEEWAY_SECONDS:
             _refuse("the identity token is not valid yet", claims["iat"], f"at most {int(now)}")
-        return Identity(self.issuer, check_subject(claims["sub"]))
+        digest = claims.get(STATEMENT_CLAIM)
+        if STATEMENT_CLAIM in claims and not (
+            isinstance(digest, str) and _DIGEST.fullmatch(digest)
+        ):
+            _refuse("the statement's digest in the token is malformed", digest, "SHA-256 in hex")
+        return Verified(Identity(self.issuer, check_subject(claims["sub"])), digest)

@@ -1,11 +1,12 @@
 """Where an authority keeps its state, and how it comes to be.
 
-In the state directory (mode 0700): `keys/`, `accounts.json`, `log.sqlite3`, `base_url`.
+In the state directory (mode 0700): `keys/`, `accounts.json`, `clients.json`, `log.sqlite3`,
+`base_url`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from authority import files
 from authority.accounts import Accounts
+from authority.clients import Client, Clients
 from authority.core import Authority, utc_now
 from authority.keystore import KeyStore
 
@@ -34,6 +36,11 @@ class State:
         return self.directory / "accounts.json"
 
     @property
+    def clients(self) -> Path:
+        """The applications that may send people to the login page."""
+        return self.directory / "clients.json"
+
+    @property
     def log(self) -> Path:
         """The transparency log."""
         return self.directory / "log.sqlite3"
@@ -44,15 +51,22 @@ class State:
         return self.directory / "base_url"
 
 
-def initialise(state_dir: Path, base_url: str, accounts: Mapping[str, str]) -> dict[str, Any]:
+def initialise(
+    state_dir: Path,
+    base_url: str,
+    accounts: Mapping[str, str],
+    clients: Sequence[Client] = (),
+) -> dict[str, Any]:
     """Make an authority, or what is missing of one.
 
-    Idempotent: keys and log that exist are kept; accounts that exist get the given passwords.
+    Idempotent: keys and log that exist are kept; accounts that exist get the given passwords;
+    clients, where some are given, are the given ones.
 
     Args:
         state_dir: where to keep its state; created with mode 0700.
         base_url: the address under which clients will reach it, without a trailing slash.
         accounts: account name (e-mail address or URI) -> password.
+        clients: the applications that may send people to the login page.
 
     Returns:
         The Sigstore `ClientTrustConfig`, which clients are given.
@@ -78,6 +92,8 @@ def initialise(state_dir: Path, base_url: str, accounts: Mapping[str, str]) -> d
             state.base_url,
         )
     Accounts(state.accounts, utc_now).ensure(dict(accounts))
+    if clients:
+        Clients(clients).save(state.clients)
     authority, _ = open_authority(state_dir)
     try:
         return authority.client_trust_config()
@@ -112,3 +128,12 @@ def open_authority(
     files.private_directory(state_dir)
     authority = Authority(keys, _base_url(state), state.log, clock)
     return authority, Accounts(state.accounts, clock)
+
+
+def open_clients(state_dir: Path) -> Clients:
+    """Return the registered clients.
+
+    Raises:
+        StateRefused: their file is open to others, or damaged.
+    """
+    return Clients.load(State(state_dir).clients)
