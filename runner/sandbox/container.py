@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import time
-from typing import Any
+from typing import Any, Self
 
 from runner.sandbox import frames
 from runner.sandbox.engine import ENGINE_ERRORS, Engine
@@ -51,7 +51,7 @@ class WarmContainer:
         labels: dict[str, str],
         *,
         seconds: float = START_SECONDS,
-    ) -> WarmContainer:
+    ) -> Self:
         """Create, attach and start a container, and wait until it is ready.
 
         Args:

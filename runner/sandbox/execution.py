@@ -9,6 +9,9 @@ from trust.wheel import Limits
 
 Status = Literal["ok", "plugin_error", "timeout", "resource_limit", "unavailable", "protocol_error"]
 
+Level = Literal["container", "cell"]
+"""A container for each call, or a cell for each call in the container of its plugin version."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -21,6 +24,7 @@ class Job:
         arguments: the arguments object, JSON, already validated.
         limits: what the plugin was granted.
         request_id: marks the container, for the operator.
+        level: the isolation level that the policy names.
     """
 
     wheel: bytes
@@ -29,6 +33,7 @@ class Job:
     arguments: bytes
     limits: Limits
     request_id: str
+    level: Level = "container"
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class Sandbox:
                 runner's, or no such runtime.
         """
         engine = Engine(base_url, engine_seconds)
-        _check_image(engine, image)
+        check_image(engine, image)
         if runtime not in (known := engine.runtimes()):
             raise unavailable(
                 "runtime",
@@ -202,7 +202,12 @@ class Sandbox:
         self.close()
 
 
-def _check_image(engine: Engine, wanted: str) -> None:
+def check_image(engine: Engine, wanted: str) -> None:
+    """Refuse an image that is not this runner's, named by its id.
+
+    Raises:
+        SandboxUnavailable: no such image, another harness, or no engine.
+    """
     info = image.describe(engine.client, wanted)
     ours = image.harness_digest()
     if info.id != wanted or info.harness != ours:

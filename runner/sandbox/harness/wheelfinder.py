@@ -111,6 +111,15 @@ class WheelLoader(importlib.abc.InspectLoader):
                 if wanted is None or re.sub(r"[-_.]+", "-", wanted).lower() == name:
                     yield found
 
+    def modules(self) -> list[str]:
+        """Return the full names of all modules and packages, sorted."""
+        names = {
+            path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            for path in self._names
+            if path.endswith(".py")
+        }
+        return sorted(name for name in names if self.provides(name))
+
     def provides(self, fullname: str) -> bool:
         """Whether a module of this name comes from the wheel."""
         try:

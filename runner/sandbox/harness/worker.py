@@ -8,7 +8,8 @@ import os
 import resource
 import sys
 import traceback
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from . import protocol, wheelfinder
 
@@ -79,10 +80,10 @@ def _resolve(module: Any, qualname: str) -> Any:
     raise AttributeError(f"class {owner!r} has no method {name!r}")
 
 
-def _call(wheel: bytes, module: str, qualname: str, arguments: bytes) -> bytes:
+def call(loader: wheelfinder.WheelLoader, module: str, qualname: str, arguments: bytes) -> bytes:
+    """Import the module from the loader's wheel, call the callable, return its result as JSON."""
     import importlib
 
-    loader = wheelfinder.install(wheel)
     if not loader.provides(module):
         raise ImportError(f"the wheel has no module {module!r}", name=module)
     imported = importlib.import_module(module)
@@ -120,12 +121,27 @@ def run(task: int, answer: int) -> None:
     arguments = _read(task, argument_bytes)
     wheel = _read(task, wheel_bytes)
     os.close(task)
+    _limit(cpu_seconds)
+
+    def work() -> bytes:
+        return call(wheelfinder.install(wheel), module, qualname, arguments)
+
+    finish(answer, output_bytes, work)
+
+
+def finish(answer: int, output_bytes: int, work: Callable[[], bytes]) -> NoReturn:
+    """Run `work`, write one answer, and end the process.
+
+    Args:
+        answer: a descriptor to write a `protocol.ANSWER` and its payload to.
+        output_bytes: bound of the result, in bytes.
+        work: calls the plugin; returns the result as JSON.
+    """
     write, leave, pack, clean = os.write, os._exit, protocol.ANSWER.pack, _describe
     ending, cap = protocol.RESULT, output_bytes
     _forget_harness()
-    _limit(cpu_seconds)
     try:
-        payload = _call(wheel, module, qualname, arguments)
+        payload = work()
     except BaseException as error:  # noqa: BLE001 - whatever a plugin raises is its answer
         ending, cap = protocol.EXCEPTION, protocol.MAX_ERROR
         payload = clean(error)

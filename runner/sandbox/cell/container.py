@@ -1,0 +1,177 @@
+"""One container of one plugin version, and the calls that run in it side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import secrets
+import socket
+import threading
+import time
+
+from runner.sandbox.cell import frames
+from runner.sandbox.cell.options import CellHardening
+from runner.sandbox.container import GRACE_SECONDS, WarmContainer
+from runner.sandbox.engine import Engine
+from runner.sandbox.errors import ContainerGone, DeadlinePassed, ProtocolViolation
+from runner.sandbox.frames import Request, Response
+from runner.sandbox.harness import cell_protocol, protocol
+from trust.wheel import Limits
+
+SETUP_SECONDS = 30.0
+"""How long a container may take to compile the wheel and to make its first cell, in seconds."""
+
+
+class _Pending:
+    """A call that waits for its response."""
+
+    __slots__ = ("error", "event", "nonce", "response")
+
+    def __init__(self) -> None:
+        self.nonce = secrets.token_bytes(protocol.NONCE_BYTES)
+        self.event = threading.Event()
+        self.response: Response | None = None
+        self.error: Exception | None = None
+
+
+class CellContainer(WarmContainer):
+    """A container that holds one wheel and takes many calls; make it with `start`, then `set_up`.
+
+    `call` may be used by several threads at one time. Whoever started it must `destroy` it.
+    """
+
+    def __init__(self, engine: Engine, container_id: str, hardening: CellHardening) -> None:
+        super().__init__(engine, container_id, hardening)
+        self.cells = hardening.cells
+        self.calls = 0
+        self.surprise = ""
+        """Why the container must not take another call; "" while nothing odd has happened."""
+        self.compiled = False
+        self._numbers = itertools.count(1)
+        self._pending: dict[int, _Pending] = {}
+        self._lock = threading.Lock()
+        self._sending = threading.Lock()
+        self._output_bytes = 0
+        self._listener: threading.Thread | None = None
+
+    def set_up(self, wheel: bytes, program: bytes, limits: Limits) -> frames.Ready:
+        """Hand over the wheel and wait until the first cell is ready, or has failed.
+
+        Args:
+            wheel: the verified bytes.
+            program: the cells' seccomp filter, as the kernel takes it.
+            limits: of each call.
+
+        Raises:
+            ContainerGone, DeadlinePassed, ProtocolViolation: no answer, or none that is valid.
+            ValueError: the wheel does not fit the protocol.
+        """
+        if self._socket is None:
+            raise ContainerGone("the connection to the engine is closed")
+        self._deadline = time.monotonic() + SETUP_SECONDS
+        self._socket.settimeout(SETUP_SECONDS)
+        try:
+            self._socket.sendall(frames.encode_setup(wheel, program, limits, self.cells))
+        except TimeoutError:
+            raise DeadlinePassed("the container did not take the wheel") from None
+        except OSError as error:
+            raise ContainerGone(f"the container did not take the wheel: {error}") from error
+        self._reader.allow(cell_protocol.DONE.size)
+        ready = frames.decode_done(self._reader.take(cell_protocol.DONE.size))
+        self.compiled = ready.compiled
+        if ready.step == 0:
+            self._output_bytes = limits.output_bytes
+            self._deadline = 0.0
+            self._socket.settimeout(None)
+            self._listener = threading.Thread(target=self._listen, name="cells", daemon=True)
+            self._listener.start()
+        return ready
+
+    def _receive(self, count: int) -> bytes:
+        if self._listener is None:
+            return super()._receive(count)
+        held = self._socket
+        if held is None:
+            raise ContainerGone("the connection to the engine is closed")
+        try:
+            return held.recv(count)
+        except (OSError, ValueError) as error:
+            raise ContainerGone(f"the connection to the engine broke: {error}") from error
+
+    def _listen(self) -> None:
+        """Take responses and hand them out until the stream ends or says something odd."""
+        error: Exception
+        try:
+            while True:
+                # no more can be on its way than one response of each cell
+                self._reader.allow(self.cells * frames.response_bound(self._output_bytes))
+                header = frames.read_header(self._reader, self._output_bytes)
+                with self._lock:
+                    pending = self._pending.get(header.number)
+                if pending is None:
+                    raise ProtocolViolation(f"a response to call {header.number}, which is not")
+                response = frames.read_response(self._reader, header, pending.nonce)
+                if response.killed_for_memory:
+                    self.surprise = "the kernel killed a process for memory"
+                with self._lock:
+                    del self._pending[header.number]
+                pending.response = response
+                pending.event.set()
+        except Exception as caught:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+            error = caught
+        self.surprise = self.surprise or f"{type(error).__name__}: {error}"
+        with self._lock:
+            waiting, self._pending = self._pending, {}
+        for pending in waiting.values():
+            pending.error = error
+            pending.event.set()
+
+    def call(self, request: Request) -> Response:
+        """Send one call and wait for its response; safe to use from several threads.
+
+        Raises:
+            ContainerGone: the container ended without a response.
+            DeadlinePassed: the runner's own clock ran out.
+            ProtocolViolation: what came is not a response to any call.
+            ValueError: the request does not fit the protocol.
+        """
+        pending = _Pending()
+        number = next(self._numbers) & 0xFFFFFFFF
+        frame = frames.encode_call(request, number, pending.nonce)
+        deadline = time.monotonic() + request.wall_seconds + GRACE_SECONDS
+        with self._lock:
+            if self._listener is None or not self._listener.is_alive():
+                raise ContainerGone("the container takes no calls")
+            self._pending[number] = pending
+            self.calls += 1
+        try:
+            with self._sending:
+                if self._socket is None:
+                    raise ContainerGone("the connection to the engine is closed")
+                self._socket.sendall(frame)
+        except OSError as error:
+            self._forget(number)
+            raise ContainerGone(f"the container did not take the call: {error}") from error
+        if not pending.event.wait(max(0.0, deadline - time.monotonic())):
+            self._forget(number)
+            self.surprise = self.surprise or "a call was not answered in time"
+            raise DeadlinePassed("the wall clock ran out")
+        if pending.response is None:
+            raise pending.error or ContainerGone("the container ended")
+        return pending.response
+
+    def _forget(self, number: int) -> None:
+        with self._lock:
+            self._pending.pop(number, None)
+
+    def alive(self) -> bool:
+        """Whether the container takes calls."""
+        return self._listener is not None and self._listener.is_alive() and not self.surprise
+
+    def disconnect(self) -> None:
+        """Close the stream, which ends the container and every call in it."""
+        if self._socket is not None and self._listener is not None:
+            # closing a socket alone does not wake the thread that reads from it
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
+        super().disconnect()

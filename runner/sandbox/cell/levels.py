@@ -1,0 +1,44 @@
+"""One sandbox for jobs of both levels: each goes to the one that its policy names, or nowhere."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from runner.sandbox.cell.sandbox import CellSandbox
+from runner.sandbox.execution import Execution, Job
+from runner.sandbox.sandbox import Sandbox
+
+
+class Levels:
+    """Executes a job at the level that it names. No level stands in for another."""
+
+    def __init__(self, container: Sandbox, cell: CellSandbox) -> None:
+        """Take both sandboxes; `close` ends them."""
+        self.container = container
+        self.cell = cell
+
+    def execute(self, job: Job) -> Execution:
+        """Execute one job.
+
+        Raises:
+            ValueError: the job does not fit the protocol, or names no level that there is.
+        """
+        match job.level:
+            case "container":
+                return self.container.execute(job)
+            case "cell":
+                return self.cell.execute(job)
+            case other:
+                raise ValueError(f"no level {other!r}")
+
+    def close(self) -> None:
+        """End both."""
+        with ExitStack() as stack:
+            stack.callback(self.container.close)
+            stack.callback(self.cell.close)
+
+    def __enter__(self) -> Levels:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,319 @@
+"""`CellSandbox`: run one method of one verified wheel in a cell of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import logging
+import threading
+import time
+from collections import OrderedDict
+from typing import Any
+
+from runner.sandbox import frames, options, orphans, verdict
+from runner.sandbox.cell import bpf, probe
+from runner.sandbox.cell.container import CellContainer
+from runner.sandbox.cell.homes import Home, Renewal
+from runner.sandbox.cell.options import CellHardening
+from runner.sandbox.engine import ENGINE_ERRORS, Engine
+from runner.sandbox.errors import (
+    ContainerGone,
+    DeadlinePassed,
+    ProtocolViolation,
+    SandboxUnavailable,
+    unavailable,
+)
+from runner.sandbox.events import Obituaries
+from runner.sandbox.execution import Execution, Job
+from runner.sandbox.harness import cell_protocol, protocol
+from runner.sandbox.reaper import Reaper
+from runner.sandbox.sandbox import DEATH_SECONDS, check_image
+from trust.wheel import Limits
+
+LABEL_WHEEL = "org.sealgate.wheel"
+REMEMBERED_DIGESTS = 64
+JANITOR_SECONDS = 5.0
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+_EXPECTED_ENDINGS = (
+    protocol.RESULT,
+    protocol.EXCEPTION,
+    protocol.RESULT_LIMIT,
+    protocol.OUTPUT_LIMIT,
+    protocol.WALL_LIMIT,
+    protocol.CPU_LIMIT,
+)
+
+_logger = logging.getLogger(__name__)
+_serial = itertools.count()
+
+
+class CellSandbox:
+    """Runs jobs in cells; safe to share between threads. Make it with `connect`, then `close` it.
+
+    A host that cannot make cells is found out by `probe`, which `connect` calls: from then on
+    every call is answered `unavailable` with what to change. No call ever runs at another level.
+    """
+
+    def __init__(
+        self, engine: Engine, image_id: str, hardening: CellHardening, renewal: Renewal
+    ) -> None:
+        self._engine = engine
+        self.image = image_id
+        self.hardening = hardening
+        self.renewal = renewal
+        self.identity = f"{orphans.runner_identity(next(_serial))}"
+        self.refusal: SandboxUnavailable | None = None
+        self._program = self._compile_filter()
+        self._reaper = Reaper(engine)
+        self._obituaries = Obituaries(engine, f"{options.LABEL_RUNNER}={self.identity}")
+        self._lock = threading.Lock()
+        self._homes: OrderedDict[tuple[str, Limits], Home] = OrderedDict()
+        self._digests: OrderedDict[int, tuple[bytes, str]] = OrderedDict()
+        self._closed = threading.Event()
+        self._janitor = threading.Thread(target=self._tidy, name="cells-janitor", daemon=True)
+        self._janitor.start()
+
+    @classmethod
+    def connect(
+        cls,
+        image: str,
+        runtime: str = "runc",
+        *,
+        base_url: str | None = None,
+        hardening: CellHardening | None = None,
+        renewal: Renewal | None = None,
+        engine_seconds: float = 20.0,
+    ) -> CellSandbox:
+        """Connect to the engine, check the image, and make one cell to see that it works.
+
+        Args:
+            image: the pinned image's id, `sha256:` and 64 hexadecimal digits.
+            runtime: the OCI runtime.
+            base_url: where the engine is; None means DOCKER_HOST or the usual socket.
+            hardening: other controls than the default ones, for tests.
+            renewal: when containers are replaced.
+            engine_seconds: how long the engine may take for one request.
+
+        Raises:
+            SandboxUnavailable: no engine, or no such image. A host that forbids cells is not
+                among these: see `refusal`.
+        """
+        engine = Engine(base_url, engine_seconds)
+        check_image(engine, image)
+        orphans.sweep(engine)
+        base = hardening or CellHardening(runtime=runtime, apparmor=probe.apparmor(engine))
+        sandbox = cls(engine, image, base, renewal or Renewal())
+        try:
+            sandbox.probe()
+        except SandboxUnavailable as error:
+            sandbox.refusal = error
+            _logger.error("calls of the level `cell` are refused: %s", error)
+        return sandbox
+
+    def _compile_filter(self) -> bytes:
+        """Return the cells' filter for the image's machine, from the container level's profile."""
+        try:
+            architecture = self._engine.client.inspect_image(self.image).get("Architecture", "")
+        except ENGINE_ERRORS as error:
+            raise unavailable("engine", "the Docker engine does not answer", value=error) from error
+        machine = _MACHINES.get(architecture, architecture)
+        profile = json.loads(options.seccomp_profile())
+        try:
+            return bpf.compile_profile(profile, machine)
+        except bpf.UnsupportedProfile as error:
+            raise unavailable("cells-filter", "no filter for the cells", value=error) from error
+
+    def probe(self) -> None:
+        """Make one container with one cell in it, and remove it.
+
+        Raises:
+            SandboxUnavailable: no cell came into being; the advice says what to change.
+        """
+        limits = Limits()
+        container = self._start(probe.WHEEL, "probe", limits)
+        self._reaper.bury(container)
+
+    def _start(self, wheel: bytes, digest: str, limits: Limits) -> CellContainer:
+        labels = {options.LABEL_RUNNER: self.identity, LABEL_WHEEL: digest}
+        hardening = self.hardening.for_limits(limits)
+        try:
+            container = CellContainer.start(self._engine, self.image, hardening, labels)
+        except SandboxUnavailable as error:
+            raise probe.not_started(error, hardening) from error
+        try:
+            ready = container.set_up(wheel, self._program, limits)
+            if ready.step:
+                raise probe.refused(ready.step, ready.number)
+        except (ContainerGone, DeadlinePassed, ProtocolViolation) as error:
+            self._reaper.bury(container)
+            raise unavailable(
+                "cells-start", "the container for cells did not become ready", value=error
+            ) from error
+        except BaseException:
+            self._reaper.bury(container)
+            raise
+        return container
+
+    def _digest(self, wheel: bytes) -> str:
+        """Return a wheel's SHA-256; the same object is not hashed twice."""
+        with self._lock:
+            known = self._digests.get(id(wheel))
+            # the object is kept, so that nothing else can come to have its identity
+            if known is not None and known[0] is wheel:
+                return known[1]
+        digest = hashlib.sha256(wheel).hexdigest()
+        with self._lock:
+            self._digests[id(wheel)] = (wheel, digest)
+            while len(self._digests) > REMEMBERED_DIGESTS:
+                self._digests.popitem(last=False)
+        return digest
+
+    def _home(self, job: Job) -> Home:
+        digest = self._digest(job.wheel)
+        key = (digest, job.limits)
+        with self._lock:
+            home = self._homes.get(key)
+            if home is not None:
+                self._homes.move_to_end(key)
+                return home
+            for other, candidate in list(self._homes.items()):
+                if len(self._homes) < self.renewal.containers:
+                    break
+                if candidate.close(only_if_idle=True):
+                    del self._homes[other]
+            if len(self._homes) >= self.renewal.containers:
+                raise unavailable(
+                    "cells-full",
+                    "every container for cells is in use by other plugin versions",
+                    value=str(len(self._homes)),
+                    advice="call again later, or let the runner have more",
+                )
+            wheel, limits = job.wheel, job.limits
+            home = Home(lambda: self._start(wheel, digest, limits), self._reaper.bury, self.renewal)
+            self._homes[key] = home
+            return home
+
+    def _describe(self, job: Job) -> dict[str, Any]:
+        hardening = self.hardening.for_limits(job.limits)
+        return {
+            "level": "cell",
+            "runtime": hardening.runtime,
+            "image": self.image,
+            "limits": {
+                "wall_seconds": job.limits.wall_seconds,
+                "cpu_seconds": job.limits.cpu_seconds,
+                "memory_bytes": job.limits.memory_bytes,
+                "processes": job.limits.processes,
+                "output_bytes": job.limits.output_bytes,
+            },
+            "hardening": hardening.summary(),
+        }
+
+    def execute(self, job: Job) -> Execution:
+        """Run one job in a cell of its own; never raises for what a plugin or the engine does.
+
+        Raises:
+            ValueError: the job does not fit the protocol (an empty wheel, a name too long).
+        """
+        told = self._describe(job)
+        began = time.monotonic()
+        try:
+            if self.refusal is not None:
+                raise self.refusal
+            home = self._home(job)
+            container = home.take(began + job.limits.wall_seconds)
+        except SandboxUnavailable as error:
+            context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
+            parts = (error.problem.what, error.problem.value, error.problem.advice)
+            return verdict.without_response("unavailable", ": ".join(filter(None, parts)), context)
+        try:
+            return self._call(container, job, told, time.monotonic() - began)
+        finally:
+            home.give_back(container)
+
+    def _call(
+        self, container: CellContainer, job: Job, told: dict[str, Any], waited: float
+    ) -> Execution:
+        request = frames.Request(
+            wheel=job.wheel,
+            module=job.module,
+            qualname=job.qualname,
+            arguments=job.arguments,
+            wall_seconds=job.limits.wall_seconds,
+            cpu_seconds=job.limits.cpu_seconds,
+            output_bytes=job.limits.output_bytes,
+        )
+        began = time.monotonic()
+
+        def context() -> verdict.Context:
+            return verdict.Context(job.limits, time.monotonic() - began, told, waited)
+
+        try:
+            response = container.call(request)
+        except DeadlinePassed:
+            return verdict.without_response("timeout", verdict.out_of_time(job.limits), context())
+        except ProtocolViolation as error:
+            return verdict.without_response("protocol_error", str(error), context())
+        except ContainerGone:
+            ended = context()
+            return verdict.of_death(self._obituaries.of(container.id, DEATH_SECONDS), ended)
+        if response.ending not in _EXPECTED_ENDINGS:
+            container.surprise = container.surprise or f"a call ended with {response.ending}"
+        return _told_apart(verdict.of_response(_attributed(response), context()))
+
+    def _tidy(self) -> None:
+        """Let go of containers that nobody uses."""
+        while not self._closed.wait(JANITOR_SECONDS):
+            now = time.monotonic()
+            with self._lock:
+                for key, home in list(self._homes.items()):
+                    if now - home.used >= self.renewal.idle_seconds and home.close(
+                        only_if_idle=True
+                    ):
+                        del self._homes[key]
+
+    def drain(self) -> None:
+        """Wait until every container that is out of use is gone."""
+        self._reaper.drain()
+
+    def close(self) -> None:
+        """Remove every container and let go of the engine."""
+        self._closed.set()
+        with self._lock:
+            homes, self._homes = list(self._homes.values()), OrderedDict()
+        for home in homes:
+            home.close()
+        self._reaper.close()
+        self._obituaries.close()
+        self._janitor.join()
+
+    def __enter__(self) -> CellSandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _attributed(response: frames.Response) -> frames.Response:
+    """Return the response with what the whole container counts set to what this call may answer
+    for: other calls share the cgroup.
+    """
+    if response.ending == cell_protocol.MEMORY_LIMIT:
+        return dataclasses.replace(
+            response, ending=protocol.DIED, exit_code=-9, killed_for_memory=1, denied_processes=0
+        )
+    killed = response.killed_for_memory if response.ending == protocol.DIED else 0
+    return dataclasses.replace(response, killed_for_memory=killed, denied_processes=0)
+
+
+def _told_apart(execution: Execution) -> Execution:
+    """Say `resource_limit` where a cell's address space ran out, which Python tells as an
+    exception; the word for it is the plugin's, and makes its own case no better.
+    """
+    if execution.status == "plugin_error" and (execution.error or {}).get("type") == "MemoryError":
+        limit = execution.sandbox["limits"]["memory_bytes"]
+        detail = f"memory: more than {limit} bytes of address space; {execution.detail}"
+        return dataclasses.replace(execution, status="resource_limit", detail=detail)
+    return execution

@@ -1,0 +1,180 @@
+"""One cell, as PID 1 sees it: its pipes, what has come out of them, and how its call ended.
+
+Whatever a cell writes is a plugin's. It is counted, cut and passed on, never read into.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import Any
+
+from . import cell_meter, cell_protocol, protocol
+
+CHUNK = 1 << 16
+TOP = 0xFFFFFFFF
+
+
+class Call:
+    """What PID 1 must know of a call while it runs."""
+
+    def __init__(self, header: tuple[Any, ...]) -> None:
+        """Take the fields of `cell_protocol.CALL`, checked by `well_formed`."""
+        _, self.number, self.arguments, self.module, self.name, wall, self.nonce = header
+        self.end = time.monotonic() + wall / 1000
+        self.parts = b""
+
+    @staticmethod
+    def well_formed(header: tuple[Any, ...]) -> bool:
+        """Whether every field is in its bounds."""
+        magic, _, arguments, module, name, wall, _ = header
+        return bool(
+            magic == cell_protocol.CALL_MAGIC
+            and 0 < arguments <= protocol.MAX_ARGUMENTS
+            and 0 < module <= protocol.MAX_NAME
+            and 0 < name <= protocol.MAX_NAME
+            and wall > 0
+        )
+
+
+class Cell:
+    """A cell, from its birth to its end; it takes one call."""
+
+    def __init__(self, serial: int, pid: int, ends: list[int], output_bytes: int) -> None:
+        """Take the cell's number, its PID, and PID 1's ends of its four pipes."""
+        self.serial = serial
+        self.pid = pid
+        self.task, self.answer, *self.logs = ends
+        self.open = set(ends)
+        self.ready = False
+        self.call: Call | None = None
+        self.report: tuple[int, int, int] | None = None
+        """Exit code, CPU microseconds and peak KiB, once the cell has been reaped."""
+        self.peak = 0
+        self._output_bytes = output_bytes
+        self._answer = bytearray()
+        self._out = (bytearray(), bytearray())
+        for fd in ends[1:]:
+            os.set_blocking(fd, False)
+
+    def close(self) -> None:
+        """Give every descriptor back."""
+        for fd in self.open:
+            os.close(fd)
+        self.open.clear()
+
+    def announced(self) -> tuple[int, int] | None:
+        """Read what the cell says of itself before it has seen a plugin: failed step and errno.
+
+        None: it has not said all of it yet.
+        """
+        size = cell_protocol.ANNOUNCE.size
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self.answer, size - len(self._answer))
+            if not data:
+                return -1, 0
+            self._answer += data
+        if len(self._answer) < size:
+            return None
+        magic, step, number = cell_protocol.ANNOUNCE.unpack(self._answer)
+        self._answer.clear()
+        if magic != cell_protocol.ANNOUNCE_MAGIC:
+            return -1, 0
+        self.ready = step == 0
+        return step, number
+
+    def begin(self, call: Call) -> None:
+        """Send the call's task."""
+        self.call = call
+        task = cell_protocol.TASK.pack(call.arguments, call.module, call.name)
+        view = memoryview(task + call.parts)
+        call.parts = b""
+        # a cell that is no more has its report on the way
+        with contextlib.suppress(BrokenPipeError):
+            while view:
+                view = view[os.write(self.task, view) :]
+        os.close(self.task)
+        self.open.discard(self.task)
+
+    def _take_answer(self, data: bytes) -> int | None:
+        self._answer += data
+        size = protocol.ANSWER.size
+        if len(self._answer) < size:
+            return None
+        ending, length = protocol.ANSWER.unpack(self._answer[:size])
+        if ending not in (protocol.RESULT, protocol.EXCEPTION, protocol.RESULT_LIMIT):
+            return protocol.BAD_ANSWER
+        cap = self._output_bytes if ending == protocol.RESULT else protocol.MAX_ERROR
+        if ending == protocol.RESULT_LIMIT or length > cap:
+            return protocol.RESULT_LIMIT
+        return int(ending) if len(self._answer) >= size + length else None
+
+    def _take_log(self, which: int, data: bytes) -> int | None:
+        room = self._output_bytes - len(self._out[0]) - len(self._out[1])
+        self._out[which] += data[:room]
+        return protocol.OUTPUT_LIMIT if len(data) > room else None
+
+    def take(self, fd: int) -> int | None:
+        """Read once from a pipe that has something; return an ending once there is one."""
+        try:
+            data = os.read(fd, CHUNK)
+        except BlockingIOError:
+            return None
+        if not data:
+            os.close(fd)
+            self.open.discard(fd)
+            return None
+        if fd == self.answer:
+            return self._take_answer(data)
+        return self._take_log(self.logs.index(fd), data)
+
+    def drain(self, ending: int | None) -> int:
+        """Take what is left in the pipes, in bounds, and return how the call ended."""
+        fds = self.logs if ending is not None else [self.answer, *self.logs]
+        if ending == protocol.OUTPUT_LIMIT:
+            fds = []
+        for fd in fds:
+            while fd in self.open:
+                try:
+                    data = os.read(fd, CHUNK)
+                except BlockingIOError:
+                    break
+                if not data:
+                    break
+                if fd == self.answer:
+                    ending = self._take_answer(data)
+                    if ending is not None:
+                        break
+                elif self._take_log(self.logs.index(fd), data) is not None:
+                    break
+        if ending is None:
+            return protocol.BAD_ANSWER if self._answer else protocol.DIED
+        return ending
+
+    def response(self, ending: int, proc: int, killed: int, denied: int) -> bytes:
+        """Return the frame for the runner."""
+        if self.call is None:
+            raise ValueError("a cell without a call")
+        size = protocol.ANSWER.size
+        payload = b""
+        if ending in (protocol.RESULT, protocol.EXCEPTION):
+            length = protocol.ANSWER.unpack(self._answer[:size])[1]
+            payload = bytes(self._answer[size : size + length])
+        if self.report is not None:
+            code, micros, peak = self.report
+        else:
+            code, (micros, peak) = 0, cell_meter.usage(proc, self.pid)
+        stdout, stderr = map(bytes, self._out)
+        header = cell_protocol.RESPONSE.pack(
+            cell_protocol.RESPONSE_MAGIC,
+            self.call.number,
+            ending,
+            len(payload),
+            len(stdout),
+            len(stderr),
+            code,
+            *(min(n, TOP) for n in (micros, max(peak, self.peak), killed, denied)),
+            self.call.nonce,
+        )
+        return header + payload + stdout + stderr

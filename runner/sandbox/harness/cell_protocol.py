@@ -1,0 +1,66 @@
+"""The frames of the cell level, between runner, supervisor, zygote and cells.
+
+All integers are unsigned and big-endian unless their format says otherwise. The container first
+writes `protocol.READY`, takes one `SETUP` (followed by the filter and the wheel), and answers it
+with one `DONE`. From then on it takes `CALL` frames at any time (followed by the module name, the
+qualified name and the arguments) and writes one `RESPONSE` for each, in any order, followed by
+the result, stdout and stderr. Endings and usage are those of `protocol`.
+"""
+
+from __future__ import annotations
+
+import struct
+
+SETUP_MAGIC = b"SGS1"
+DONE_MAGIC = b"SGD1"
+CALL_MAGIC = b"SGC1"
+RESPONSE_MAGIC = b"SGB1"
+ANNOUNCE_MAGIC = b"SGN1"
+
+SETUP = struct.Struct(">4sIIQHHIIIIII")
+"""magic, wheel bytes, filter bytes, memory bytes of one cell, processes of one cell, cells at one
+time, CPU seconds, output bytes, open files, file bytes, bytes of /tmp, inodes of /tmp."""
+
+DONE = struct.Struct(">4sBBxxi")
+"""magic, the step that failed (0: none, the container takes calls), whether compiled code is at
+hand, errno (signed)."""
+
+CALL = struct.Struct(">4sIIHHI32s")
+"""magic, call number, argument bytes, module bytes, qualified name bytes, wall milliseconds,
+nonce."""
+
+RESPONSE = struct.Struct(">4sIBxxxIIIiIIII32s")
+"""magic, call number, ending, result bytes, stdout bytes, stderr bytes, exit code (signed), CPU
+microseconds, peak memory in KiB, processes killed for memory, processes denied, nonce."""
+
+ANNOUNCE = struct.Struct(">4sBxxxi")
+"""What a cell writes on its answer pipe before any plugin code is loaded: magic, the step that
+failed (0: none), errno (signed)."""
+
+TASK = struct.Struct(">IHH")
+"""What a cell reads: argument bytes, module bytes, qualified name bytes; then the parts."""
+
+ORDER = struct.Struct(">cI")
+"""Supervisor to zygote: SPAWN (0), or KILL (the cell's serial number)."""
+SPAWN = b"S"
+KILL = b"K"
+
+REPORT = struct.Struct(">cIiiQQ")
+"""Zygote to supervisor: kind, serial number, PID, exit code (signed), CPU microseconds, peak
+memory in KiB. With BORN come four descriptors: task, answer, stdout, stderr."""
+BORN = b"B"
+DEAD = b"D"
+REFUSED = b"F"
+"""The kernel made no process; the exit code is the errno."""
+STARTED = b"G"
+"""Once, before anything else: whether compiled code is at hand, as the serial number; the failed
+step, as the PID; errno, as the exit code."""
+
+MEMORY_LIMIT = 8
+"""An ending beside those of `protocol`: the cell's processes held more memory than allowed."""
+
+MAX_FILTER = 4096 * 8
+"""The kernel takes 4096 instructions of 8 bytes."""
+MAX_CELLS = 64
+MAX_COMPILED = 64 << 20
+"""Upper bound of a wheel's compiled code, in bytes; a larger wheel is compiled call by call."""

@@ -1,0 +1,102 @@
+"""What runs inside a cell, once every wall stands: the compiler, or one call of a plugin."""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+import zipfile
+from typing import Any, NoReturn
+
+from . import cell_protocol, protocol, wheelfinder, worker
+
+TASK_FD = 3
+ANSWER_FD = 4
+EXIT_NO_TASK = 78
+
+
+def _read(fd: int, count: int) -> bytes:
+    data = bytearray()
+    while len(data) < count:
+        chunk = os.read(fd, min(1 << 16, count - len(data)))
+        if not chunk:
+            os._exit(EXIT_NO_TASK)
+        data += chunk
+    return bytes(data)
+
+
+def _write(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+class CompiledWheelLoader(wheelfinder.WheelLoader):
+    """A wheel with its modules' code compiled by an earlier cell, which ran none of it."""
+
+    def __init__(self, wheel: bytes, compiled: bytes) -> None:
+        """Take the wheel and what `compile_all` made of it, or b"".
+
+        Raises:
+            zipfile.BadZipFile: the wheel is no archive.
+        """
+        super().__init__(wheel)
+        self._compiled: dict[str, bytes] = {}
+        if compiled:
+            try:
+                self._compiled = dict(marshal.loads(compiled))  # noqa: S302 - in a cell, of a cell
+            except (ValueError, EOFError, TypeError):
+                self._compiled = {}
+
+    def get_code(self, fullname: str) -> Any:
+        """Return a module's code: compiled already, or compiled now."""
+        code = self._compiled.get(fullname)
+        if code is None:
+            return super().get_code(fullname)
+        return marshal.loads(code)  # noqa: S302 - as above
+
+
+def compile_all(wheel: bytes, answer: int) -> NoReturn:
+    """Compile every module of a wheel, write the code as an answer, and end the process.
+
+    Runs no line of the wheel. What does not compile is left out; the call that imports it gets
+    the error.
+    """
+    loader = wheelfinder.WheelLoader(wheel)
+    compiled: dict[str, bytes] = {}
+    for name in loader.modules():
+        try:
+            compiled[name] = marshal.dumps(loader.get_code(name))
+        except (SyntaxError, ValueError, MemoryError, RecursionError, zipfile.BadZipFile):
+            continue
+    payload = marshal.dumps(compiled)
+    _write(answer, protocol.ANSWER.pack(protocol.RESULT, len(payload)) + payload)
+    os._exit(0)
+
+
+def run(wheel: bytes, compiled: bytes, output_bytes: int) -> NoReturn:
+    """Say that the cell is ready, wait for one task, run it, answer, and end the process."""
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    loader: wheelfinder.WheelLoader | None = None
+    wrong: BaseException | None = None
+    try:
+        loader = CompiledWheelLoader(wheel, compiled)
+        sys.meta_path.append(loader)
+    except Exception as error:  # noqa: BLE001 - what is wrong with a wheel is the call's answer
+        wrong = error
+    _write(ANSWER_FD, cell_protocol.ANNOUNCE.pack(cell_protocol.ANNOUNCE_MAGIC, 0, 0))
+    header = cell_protocol.TASK.unpack(_read(TASK_FD, cell_protocol.TASK.size))
+    argument_bytes, module_bytes, name_bytes = header
+    module = _read(TASK_FD, module_bytes).decode()
+    qualname = _read(TASK_FD, name_bytes).decode()
+    arguments = _read(TASK_FD, argument_bytes)
+    os.close(TASK_FD)
+
+    def work() -> bytes:
+        if loader is None:
+            raise wrong or RuntimeError("no wheel")
+        return worker.call(loader, module, qualname, arguments)
+
+    worker.finish(ANSWER_FD, output_bytes, work)
