@@ -27,12 +27,12 @@ def upload() -> ResponseReturnValue:
     """
     services = current()
     sent = form.read(request)
-    bundle = _bundle(sent)
-    if len(sent.content) <= services.settings.max_upload_bytes:
-        # What the wheel itself is refused for comes first, and it is the intake that says it.
-        outcome = wheel.inspect_wheel(sent.content, sent.filename)
-        if isinstance(outcome, Passed):
-            form.check(sent)
+    attested = _attested(sent)
+    bundle = b""
+    if _is_plugin(sent, services.settings.max_upload_bytes):
+        form.check(sent)
+        bundle = _bundle(attested)
+    # Else the intake refuses the wheel, in the words of every door, before it looks at the bundle.
     accepted = intake.submit(services, sent.filename, sent.content, bundle)
     place = f"{services.settings.base_url}/plugins/{accepted.name}/{accepted.version}"
     news = "was accepted and waits for the scan" if accepted.created else "was there already"
@@ -41,8 +41,14 @@ def upload() -> ResponseReturnValue:
     )
 
 
-def _bundle(sent: form.Upload) -> bytes:
-    """Return the one attestation of the form as a Sigstore bundle."""
+def _is_plugin(sent: form.Upload, limit: int) -> bool:
+    if len(sent.content) > limit:
+        return False
+    return isinstance(wheel.inspect_wheel(sent.content, sent.filename), Passed)
+
+
+def _attested(sent: form.Upload) -> bytes:
+    """Return the text of the field `attestations`."""
     if sent.attestations is None:
         raise BadRequest(
             problem(
@@ -54,9 +60,14 @@ def _bundle(sent: form.Upload) -> bytes:
                 where=form.ATTESTATIONS,
             )
         )
-    evidence.check_size(sent.attestations.encode())
+    return sent.attestations.encode()
+
+
+def _bundle(attested: bytes) -> bytes:
+    """Return the one attestation of that text as a Sigstore bundle."""
+    evidence.check_size(attested)
     try:
-        found = strictjson.loads(sent.attestations.encode())
+        found = strictjson.loads(attested)
     except strictjson.InvalidJSON as error:
         raise Unprocessable(error.problems) from error
     if not isinstance(found, list) or len(found) != 1:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import waitress
@@ -17,11 +18,11 @@ from tests.support.registry import RegistryFixture
 
 
 @contextmanager
-def serving(trust: TrustFixture, folder: Path) -> Iterator[Town]:
+def serving(trust: TrustFixture, folder: Path, **changes: Any) -> Iterator[Town]:
     """Serve an empty registry on a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        registry = RegistryFixture.make(trust, folder, base_url=url)
+        registry = RegistryFixture.make(trust, folder, base_url=url, **changes)
         server = waitress.create_server(registry.app, sockets=[listening], threads=4)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
