@@ -217,27 +217,28 @@ def test_a_form_with_other_fields_is_refused_by_field(
 
 
 @pytest.mark.parametrize(
-    ("content_type", "body", "status"),
+    ("content_type", "body", "status", "code"),
     [
-        ("multipart/form-data", b"x", 400),
-        ("multipart/form-data; boundary=b", b"--b\r\nnonsense", 400),
+        ("multipart/form-data", b"x", 400, "http.malformed-form"),
+        ("multipart/form-data; boundary=b", b"--b\r\nnonsense", 400, "http.malformed-form"),
         (
             "multipart/form-data; boundary=b",
             b'--b\r\nContent-Disposition: form-data; name="whe',
             400,
+            "http.malformed-form",
         ),
-        ("multipart/form-data; boundary=b", b"", 400),
-        ("application/json", b"{}", 415),
-        ("application/x-www-form-urlencoded", b"wheel=1", 415),
-        ("", b"x", 415),
+        ("multipart/form-data; boundary=b", b"", 400, "http.field"),
+        ("multipart/form-data; boundary=b", b"--b--\r\n", 400, "http.field"),
+        ("application/json", b"{}", 415, "http.content-type"),
+        ("application/x-www-form-urlencoded", b"wheel=1", 415, "http.content-type"),
+        ("", b"x", 415, "http.content-type"),
     ],
 )
 def test_a_malformed_body_is_refused(
-    registry: RegistryFixture, content_type: str, body: bytes, status: int
+    registry: RegistryFixture, content_type: str, body: bytes, status: int, code: str
 ) -> None:
     answer = registry.client.post("/api/v1/submissions", data=body, content_type=content_type)
-    assert answer.status_code == status, answer.get_json()
-    assert answer.get_json()["problems"][0]["advice"]
+    refused(registry, answer, status, code)
 
 
 # -- names and versions ----------------------------------------------------------------------

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import multiprocessing
+import threading
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -64,14 +66,43 @@ def test_sqlite_is_durable_and_checks_references(
 
 
 def test_a_writer_that_fails_leaves_nothing(database: Database) -> None:
-    now = datetime.now(UTC)
-    row = Plugin(name="a", confusable="a", owner_issuer="i", owner_subject="s", claimed_at=now)
     with contextlib.suppress(Stop), database.write() as session:
-        session.add(row)
+        session.add(plugin("a"))
         session.flush()
         raise Stop
     with database.read() as session:
         assert session.query(Plugin).count() == 0
+
+
+def test_writers_take_turns_from_their_first_statement(database: Database) -> None:
+    """Both read before they write: whoever comes second must have waited with reading."""
+    order: list[str] = []
+
+    def second() -> None:
+        with database.write() as session:
+            order.append(f"second sees {session.query(Plugin).count()}")
+            session.add(plugin("b"))
+
+    other = threading.Thread(target=second)
+    with database.write() as session:
+        order.append(f"first sees {session.query(Plugin).count()}")
+        other.start()
+        time.sleep(0.2)
+        session.add(plugin("a"))
+    other.join(20)
+    assert order == ["first sees 0", "second sees 1"]
+    with database.read() as session:
+        assert session.query(Plugin).count() == 2
+
+
+def plugin(name: str) -> Plugin:
+    return Plugin(
+        name=name,
+        confusable=name,
+        owner_issuer="i",
+        owner_subject="s",
+        claimed_at=datetime.now(UTC),
+    )
 
 
 def test_what_a_reader_changes_is_thrown_away(database: Database) -> None:
@@ -133,6 +164,13 @@ def test_a_blob_that_changed_on_disk_is_refused(blobs: BlobStore) -> None:
 def test_only_digests_name_blobs(blobs: BlobStore, name: str) -> None:
     with pytest.raises(NotFound):
         blobs.read(name)
+
+
+def test_a_path_is_no_name_even_where_it_leads_somewhere(blobs: BlobStore, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(b"secret")
+    assert (blobs.root / "sha256" / ".." / "../secret").resolve() == tmp_path / "secret"
+    with pytest.raises(NotFound):
+        blobs.read("../secret")
 
 
 def test_a_failed_write_removes_only_what_it_created(blobs: BlobStore) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from sqlalchemy import update
 from registry import leases, scanning
 from registry.errors import IllegalTransition
 from registry.lookup import find
-from registry.models import Evidence, Version
+from registry.models import Evidence, Review, Version
 from registry.publishing import Publishing
 from registry.scanning import Scanning
 from registry.settings import Settings
@@ -128,6 +129,12 @@ def test_a_signature_that_cannot_be_had_costs_no_attempt(registry: RegistryFixtu
     view = registry.view()
     assert (view["state"], view["waits_for"]) == ("received", "scan")
     assert view["problems"][0]["code"] == "signing.token"
+
+    def crash(wheel: bytes, filename: str) -> ScanResult:
+        raise RuntimeError("out of luck")
+
+    with_scan(registry, crash).run_once()
+    assert registry.view()["state"] == "received", "this was the first attempt that counts"
     assert registry.worker.run_once()
     assert registry.view()["state"] == "in_review"
 
@@ -178,8 +185,6 @@ def test_a_lease_is_kept_alive_while_the_work_goes_on(registry: RegistryFixture)
         claim = leases.take(services, find(session, "example-plugin", "1.0.0"), 0.3)
     with services.database.read() as session:
         before = session.get_one(Version, claim.version_id).lease_until
-    import time
-
     with leases.kept(services, claim, 0.3):
         time.sleep(0.5)
     with services.database.read() as session:
@@ -245,22 +250,7 @@ def test_rows_that_claim_approvals_publish_nothing(registry: RegistryFixture) ->
     registry.submit(*make_wheel())
     registry.worker.run_once()
     registry.post_review(registry.review_bundle(BOB))
-    from registry.models import Review
-
-    with registry.services.database.write() as session:
-        version = find(session, "example-plugin", "1.0.0")
-        one = version.reviews[0]
-        session.add(
-            Review(
-                version_id=version.id,
-                evidence_sha256=one.evidence_sha256,
-                issuer=one.issuer,
-                subject=CAROL,
-                decision="approve",
-                comment="",
-                at=one.at,
-            )
-        )
+    claim_approval(registry, CAROL)
     assert registry.view()["waits_for"] == "publication"
     registry.worker.run_once()
     view = registry.view()
@@ -268,6 +258,31 @@ def test_rows_that_claim_approvals_publish_nothing(registry: RegistryFixture) ->
     assert events(registry)[-1] == "publish-refused"
     assert view["problems"][0]["code"] == "gate.threshold"
     assert "publish" not in [line["step"] for line in evidence(registry)]
+
+
+def claim_approval(registry: RegistryFixture, subject: str) -> None:
+    """Write a row that no evidence stands behind."""
+    with registry.services.database.write() as session:
+        version = find(session, "example-plugin", "1.0.0")
+        session.add(
+            Review(
+                version_id=version.id,
+                evidence_sha256="0" * 64,
+                issuer=registry.trust.issuer,
+                subject=subject,
+                decision="approve",
+                comment="",
+                at=datetime.now(UTC),
+            )
+        )
+
+
+def test_a_row_of_the_author_counts_nothing(registry: RegistryFixture) -> None:
+    registry.submit(*make_wheel(), by=BOB)
+    registry.worker.run_once()
+    registry.post_review(registry.review_bundle(CAROL))
+    claim_approval(registry, BOB)
+    assert registry.view()["waits_for"] == "1 of 2 approvals"
 
 
 def test_a_refusal_is_told_once_and_judged_anew_when_something_changes(
