@@ -127,7 +127,23 @@ def _unique_items(
             yield ValidationError("the array has an item twice")
 
 
+def _items(
+    validator: Any, items: Any, instance: Any, schema: Mapping[str, Any]
+) -> Iterator[ValidationError]:
+    """As the library's, but an item of a plain type costs no validator of its own."""
+    if not (isinstance(instance, list) and isinstance(items, dict) and items.keys() == {"type"}):
+        yield from _LIBRARY_ITEMS(validator, items, instance, schema)
+        return
+    types = items["type"] if isinstance(items["type"], list) else [items["type"]]
+    for index in range(len(schema.get("prefixItems", ())), len(instance)):
+        _spend()
+        if not any(validator.is_type(instance[index], each) for each in types):
+            yield from validator.descend(instance[index], items, path=index)
+
+
+_LIBRARY_ITEMS: Any = Draft202012Validator.VALIDATORS["items"]
 _OURS: dict[str, Callable[..., Any]] = {
+    "items": _items,
     "pattern": _pattern,
     "patternProperties": _pattern_properties,
     "additionalProperties": _additional_properties,
