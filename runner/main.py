@@ -35,6 +35,7 @@ from runner.readiness import Readiness, clock_check, gate_check
 from runner.records import Origin
 from runner.recovery import Instance, check_not_rolled_back, keep_checkpoint, recover
 from runner.sandbox import Sandbox, image
+from runner.sandbox.cell import CellSandbox, Levels
 from runner.sandbox.engine import Engine
 from runner.service import Executes, Runner
 from runner.setup import load_signer
@@ -163,6 +164,15 @@ def _sandbox_check(policy: Policy) -> Callable[[], None]:
     return check
 
 
+def _sandbox(policy: Policy, stack: ExitStack) -> Executes:
+    """Connect the container level and, where the policy allows it to any version, the cells'."""
+    sandbox = stack.enter_context(Sandbox.connect(policy.image, policy.runtime))
+    if not policy.uses_cells():
+        return sandbox
+    cells = stack.enter_context(CellSandbox.connect(policy.image, policy.runtime))
+    return Levels(sandbox, cells)
+
+
 @contextmanager
 def open_service(
     settings: RunnerSettings,
@@ -213,7 +223,7 @@ def open_service(
             "clock": clock_check(clock),
         }
         if sandbox is None:
-            sandbox = stack.enter_context(Sandbox.connect(policy.image, policy.runtime))
+            sandbox = _sandbox(policy, stack)
             checks["sandbox"] = _sandbox_check(policy)
         runner = Runner(
             policy=policy,

@@ -18,6 +18,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from runner.sandbox.execution import Level
 from trust.errors import problem
 from trust.identity import Identity
 from trust.outcomes import Failed, Passed
@@ -72,11 +73,12 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class PluginRule:
-    """A plugin that may run: who may publish it, and which versions."""
+    """A plugin that may run: who may publish it, which versions, and which of them in cells."""
 
     name: str
     publishers: tuple[Identity, ...]
     versions: Versions
+    cell_versions: Versions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ class Policy:
     digest: str
     image: str
     runtime: str
-    level: str
+    level: Level
     registry: str
     admission_max_age_seconds: int
     callers: tuple[Caller, ...]
@@ -181,6 +183,17 @@ class Policy:
                 where="/version",
             )
         return Passed(rule)
+
+    def level_of(self, plugin: str, version: str | None) -> Level:
+        """Return the isolation level of a version's calls: `container` unless it is said."""
+        rule = self.plugins.get(plugin)
+        if rule is None or rule.cell_versions is None or version not in rule.cell_versions:
+            return self.level
+        return "cell"
+
+    def uses_cells(self) -> bool:
+        """Tell whether the policy allows any version the level `cell`."""
+        return any(rule.cell_versions is not None for rule in self.plugins.values())
 
     def publishers_of(self, plugin: str) -> frozenset[Identity]:
         """Return who may publish `plugin`; nobody for one that the policy does not name."""

@@ -109,6 +109,7 @@ def _contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
     for i, rule in enumerate(document["plugins"]):
         yield from once("plugin", rule["name"], f"/plugins/{i}/name")
         yield from specifiers(rule["versions"], f"/plugins/{i}/versions")
+        yield from specifiers(rule.get("cell_versions", "*"), f"/plugins/{i}/cell_versions")
     for i, caller in enumerate(document["callers"]):
         yield from once("caller", caller["name"], f"/callers/{i}/name")
         yield from once("token", caller["token_sha256"], f"/callers/{i}/token_sha256")
@@ -190,6 +191,7 @@ def _build(document: Mapping[str, Any], digest: str) -> Policy:
                 rule["name"],
                 tuple(Identity(**identity) for identity in rule["publishers"]),
                 Versions.parse(rule["versions"]),
+                Versions.parse(rule["cell_versions"]) if "cell_versions" in rule else None,
             )
             for rule in document["plugins"]
         },

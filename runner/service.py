@@ -195,7 +195,7 @@ class Runner:
             reviewers=admitted.reviewers,
             sandbox={
                 "runtime": self.policy.runtime,
-                "level": self.policy.level,
+                "level": self.policy.level_of(name, version),
                 "limits": asdict(admitted.plugin.manifest.limits),
             },
         )
@@ -249,6 +249,7 @@ class Runner:
                 arguments=strictjson.dumps(request.arguments),
                 limits=admission.admitted.plugin.manifest.limits,
                 request_id=road.call.request_id,
+                level=self.policy.level_of(road.call.plugin or "", road.call.version),
             )
         )
         return self._finish(road, method, execution)

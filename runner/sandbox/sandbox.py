@@ -127,8 +127,11 @@ class Sandbox:
         """Run one job in a container of its own; never raises for what a plugin or the engine does.
 
         Raises:
-            ValueError: the job does not fit the protocol (an empty wheel, a name too long).
+            ValueError: the job does not fit the protocol (an empty wheel, a name too long), or is
+                of another level.
         """
+        if job.level != "container":
+            raise ValueError(f"a sandbox of containers, asked for the level {job.level!r}")
         hardening = self._hardening_for(job.limits)
         told = self._describe(hardening, job)
         began = time.monotonic()

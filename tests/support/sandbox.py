@@ -8,6 +8,8 @@ import uuid
 from typing import Any
 
 from runner.sandbox import Execution, Job, Sandbox
+from runner.sandbox.cell import CellSandbox
+from runner.sandbox.execution import Level
 from tests.support.wheels import make_wheel
 from trust.wheel import Limits
 
@@ -34,12 +36,16 @@ def job(source: str, arguments: Any = None, *, qualname: str = "run", **limits: 
     )
 
 
-def run(sandbox: Sandbox, source: str, arguments: Any = None, **options: Any) -> Execution:
-    """Run a plugin's source once."""
-    return sandbox.execute(job(source, arguments, **options))
+def run(
+    sandbox: Sandbox | CellSandbox, source: str, arguments: Any = None, **options: Any
+) -> Execution:
+    """Run a plugin's source once, at the level of the sandbox."""
+    level: Level = "cell" if isinstance(sandbox, CellSandbox) else "container"
+    made = job(source, arguments, **options)
+    return sandbox.execute(dataclasses.replace(made, level=level))
 
 
-def containers_of(sandbox: Sandbox) -> list[dict[str, Any]]:
+def containers_of(sandbox: Sandbox | CellSandbox) -> list[dict[str, Any]]:
     """Return the engine's containers that this sandbox started."""
     from runner.sandbox.engine import Engine
     from runner.sandbox.options import LABEL_RUNNER

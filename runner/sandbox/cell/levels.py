@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 from runner.sandbox.cell.sandbox import CellSandbox
 from runner.sandbox.execution import Execution, Job
 from runner.sandbox.sandbox import Sandbox
@@ -13,7 +11,7 @@ class Levels:
     """Executes a job at the level that it names. No level stands in for another."""
 
     def __init__(self, container: Sandbox, cell: CellSandbox) -> None:
-        """Take both sandboxes; `close` ends them."""
+        """Take both sandboxes; whoever made them ends them."""
         self.container = container
         self.cell = cell
 
@@ -30,15 +28,3 @@ class Levels:
                 return self.cell.execute(job)
             case other:
                 raise ValueError(f"no level {other!r}")
-
-    def close(self) -> None:
-        """End both."""
-        with ExitStack() as stack:
-            stack.callback(self.container.close)
-            stack.callback(self.cell.close)
-
-    def __enter__(self) -> Levels:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

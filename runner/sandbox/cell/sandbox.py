@@ -215,8 +215,11 @@ class CellSandbox:
         """Run one job in a cell of its own; never raises for what a plugin or the engine does.
 
         Raises:
-            ValueError: the job does not fit the protocol (an empty wheel, a name too long).
+            ValueError: the job does not fit the protocol (an empty wheel, a name too long), or is
+                of another level.
         """
+        if job.level != "cell":
+            raise ValueError(f"a sandbox of cells, asked for the level {job.level!r}")
         told = self._describe(job)
         began = time.monotonic()
         try:
