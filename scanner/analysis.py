@@ -14,7 +14,7 @@ from scanner.bandit_run import Bandit, Issue
 from scanner.checks.base import Wheel
 from scanner.members import MemberFile, unpack
 from scanner.model import Analysis, Coverage, Finding
-from scanner.source import Source, SourceUnreadable, Text, printable, to_finding
+from scanner.source import Source, SourceUnreadable, Text, to_finding
 from trust.errors import Problem, SealgateError, problem, shown
 from trust.outcomes import Failed
 from trust.wheel import inspect_wheel
@@ -101,6 +101,8 @@ def look_at(member: MemberFile, bandit: Bandit) -> Looked:
         found, more = _run(checks.TEXT_CHECKS, text, member.path)
         hits += found
         problems += more
+    if text is not None:
+        text.secrets.update(hit.secret for hit in hits if hit.secret)
     findings = tuple(to_finding(member.path, member.data, text, hit) for hit in hits)
     if text is not None:
         findings += tuple(_from_bandit(text, issue) for issue in issues)
@@ -143,15 +145,14 @@ def _coverage(member: MemberFile, looked: Looked) -> Coverage:
 
 def _from_bandit(source: Text, issue: Issue) -> Finding:
     content = source.content(issue.line, issue.end_line) if issue.line else source.text
-    inside = 0 < issue.line <= len(source.lines)
     return Finding(
         issue.rule,
         issue.severity,
         source.path,
         issue.line,
-        shown(issue.message),
+        shown(source.redacted(issue.message)),
         advice_for(issue.rule),
-        printable(source.lines[issue.line - 1]) if inside else "",
+        source.printable_line(issue.line),
         hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest(),
         issue.confidence,
         issue.end_line,

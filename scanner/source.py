@@ -38,6 +38,8 @@ class Hit:
     line: int = 0
     end_line: int = 0
     confidence: Confidence = "high"
+    secret: str = ""
+    """A credential on the line, which no report may repeat."""
 
 
 class Text:
@@ -48,6 +50,7 @@ class Text:
         data: the bytes of the file.
         text: the decoded text.
         lines: its lines, the first at index 0; CR, LF and CR LF end a line.
+        secrets: credentials that were found in it, which no report may repeat.
     """
 
     def __init__(self, path: str, data: bytes, text: str) -> None:
@@ -55,6 +58,7 @@ class Text:
         self.data = data
         self.text = text
         self.lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        self.secrets: set[str] = set()
 
     @functools.cached_property
     def _ends(self) -> list[int]:
@@ -67,6 +71,18 @@ class Text:
     def content(self, line: int, end_line: int) -> str:
         """Return the lines `line` to `end_line`, from 1, without the white space around them."""
         return "\n".join(self.lines[line - 1 : end_line]).strip()
+
+    def redacted(self, text: str) -> str:
+        """Return `text` with the credentials of this file blotted out."""
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(secret, f"{secret[:4]}…")
+        return text
+
+    def printable_line(self, line: int) -> str:
+        """Return the line, from 1, as a report shows it, or "" where there is none."""
+        if not 0 < line <= len(self.lines):
+            return ""
+        return printable(self.redacted(self.lines[line - 1]))
 
 
 class Source(Text):
@@ -226,15 +242,15 @@ def to_finding(path: str, data: bytes, text: Text | None, hit: Hit) -> Finding:
         content = data
     else:
         content = text.content(hit.line, hit.end_line).encode("utf-8", "surrogatepass")
-        line = text.lines[hit.line - 1] if hit.line <= len(text.lines) else ""
+        line = text.printable_line(hit.line)
     return Finding(
         hit.rule.id,
         hit.rule.severity,
         path,
         hit.line,
-        shown(hit.message),
+        shown(hit.message if text is None else text.redacted(hit.message)),
         hit.rule.help,
-        printable(line),
+        line,
         hashlib.sha256(content).hexdigest(),
         hit.confidence,
         hit.end_line,

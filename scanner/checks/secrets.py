@@ -34,7 +34,8 @@ ASSIGNED = Rule(
 RULES = (PRIVATE_KEY, TOKEN, ASSIGNED)
 
 _KEY = re.compile(
-    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:\\n|\\r|[\s\"'+,])*[A-Za-z0-9+/=]{16}"
+    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:\\n|\\r|[\s\"'+,])*"
+    r"(?P<body>[A-Za-z0-9+/=]{16,})"
 )
 _TOKENS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("AWS access key", re.compile(r"\b(?:AKIA|ASIA)(?![A-Z0-9]*EXAMPLE)[A-Z2-7]{16}\b")),
@@ -69,18 +70,17 @@ def check(text: Text) -> Iterator[Hit]:
     """Yield a hit for each credential."""
     for match in _KEY.finditer(text.text):
         number = text.line_at(match.start())
-        yield Hit(PRIVATE_KEY, "a private key in PEM form", number, number)
+        yield Hit(PRIVATE_KEY, "a private key", number, number, "high", match.group("body"))
     for number, line in enumerate(text.lines, 1):
         for start in range(0, max(len(line), 1), _LONGEST_LINE):
             part = line[start : start + _LONGEST_LINE + 300]
             for name, pattern in _TOKENS:
-                if pattern.search(part):
-                    yield Hit(TOKEN, f"a {name}", number, number)
-            for match in _ASSIGNMENT.finditer(part):
-                if entropy(match.group(1)) >= _LEAST_ENTROPY and _mixed(match.group(1)):
-                    yield Hit(
-                        ASSIGNED, "a value that looks like a secret", number, number, "medium"
-                    )
+                for found in pattern.finditer(part):
+                    yield Hit(TOKEN, f"a {name}", number, number, "high", found.group())
+            for found in _ASSIGNMENT.finditer(part):
+                value = found.group(1)
+                if entropy(value) >= _LEAST_ENTROPY and _mixed(value):
+                    yield Hit(ASSIGNED, "a value like a secret", number, number, "medium", value)
 
 
 def _mixed(value: str) -> bool:

@@ -27,6 +27,9 @@ NOISE = _RANDOM.randbytes(600)
 NOISE_TEXT = base64.b64encode(NOISE).decode()
 _TOKEN = "".join(_RANDOM.choices("abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=40))
 _AWS = "AKIA" + "Q3ZEGFTY7WPX2LVM"
+SECRETS = (NOISE_TEXT[:64], _TOKEN[:24], _AWS)
+"""What the samples of credentials hide."""
+
 _PEM = f"-----BEGIN PRIVATE KEY-----\n{NOISE_TEXT[:64]}\n-----END PRIVATE KEY-----\n"
 
 SAMPLES: dict[str, tuple[tuple[Sample, ...], tuple[Sample, ...]]] = {

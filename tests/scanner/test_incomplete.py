@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from scanner import ScanPolicy, ScanResult, confine, scan
+from scanner import ScanPolicy, ScanResult, checks, confine, scan
 from scanner.analysis import look_at
 from scanner.bandit_run import Bandit, BanditUnusable
-from scanner.members import make_member
+from scanner.members import MemberDiffers, make_member, unpack
 from scanner.policy import installed_bandit
 from tests.scanner.hostile import noise, slow_wheel
 from tests.scanner.processes import alive
 from tests.support.wheels import make_wheel
 from trust.errors import Problem
+from trust.wheel import read_wheel
 
 
 def incomplete(result: ScanResult) -> Problem:
@@ -56,6 +58,42 @@ def test_a_source_that_cannot_be_looked_at_whole_is_named(source: str) -> None:
     problem = incomplete(scan_with(source))
     assert problem.where == "example_plugin/bomb.py"
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    "source", ["print 'python 2'\n", "# coding: utf-7\nx = 1\n", "x = '\xff'\n"]
+)
+def test_a_script_that_does_not_parse_is_named(source: str) -> None:
+    """The strict reader knows sources by their suffix; the scanner by their first line too."""
+    path = "example_plugin/tool"
+    name, wheel = make_wheel(files={path: f"#!/usr/bin/python\n{source}".encode("latin-1")})
+    result = scan(wheel, name)
+    problem = incomplete(result)
+    assert problem.where == path
+    assert problem.code == "scan.unparsable"
+    assert [entry.scanned for entry in result.coverage if entry.path == path] == [False]
+
+
+def test_a_check_that_fails_on_a_file_is_a_problem(
+    bandit: Bandit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(source: object) -> None:
+        raise RuntimeError("cannot look at this")
+
+    monkeypatch.setattr(checks, "SOURCE_CHECKS", (broken,))
+    looked = look_at(make_member("example_plugin/code.py", b"print(1)\n"), bandit)
+    (problem,) = looked.problems
+    assert problem.code == "scan.check-unfinished"
+    assert "cannot look at this" in problem.value
+
+
+def test_only_the_bytes_that_the_strict_reader_hashed_are_looked_at() -> None:
+    name, wheel = make_wheel()
+    plugin = read_wheel(wheel, name)
+    assert len(unpack(wheel, plugin)) == len(plugin.members)
+    other = replace(plugin.members[0], sha256="0" * 64)
+    with pytest.raises(MemberDiffers):
+        unpack(wheel, replace(plugin, members=(other, *plugin.members[1:])))
 
 
 def test_an_analysis_that_takes_too_long_is_stopped() -> None:

@@ -12,7 +12,7 @@ from scanner.checks import RULES
 from scanner.checks.names import confusable, distance_is_one, popular_names
 from scanner.members import make_member
 from scanner.model import Analysis
-from tests.scanner.samples import SAMPLES, Sample
+from tests.scanner.samples import SAMPLES, SECRETS, Sample
 from tests.support.wheels import SOURCE, make_manifest, make_wheel
 
 WHEEL_RULES = {"SG601", "SG602", "SG611"}
@@ -39,6 +39,16 @@ def test_a_rule_finds_what_it_is_for(rule: str, sample: Sample, bandit: Bandit) 
 @pytest.mark.parametrize(("rule", "sample"), samples(1))
 def test_a_rule_leaves_near_misses_alone(rule: str, sample: Sample, bandit: Bandit) -> None:
     assert rule not in rules_of(sample, bandit)
+
+
+@pytest.mark.parametrize("rule", ["SG501", "SG502", "SG503"])
+def test_no_finding_repeats_a_secret(rule: str, bandit: Bandit) -> None:
+    for sample in SAMPLES[rule][0]:
+        looked = look_at(make_member(*sample), bandit)
+        said = json.dumps([finding.as_dict() for finding in looked.findings], ensure_ascii=False)
+        for secret in SECRETS:
+            assert secret[:20] not in said
+        assert any(f.source_line for f in looked.findings if f.rule == rule)
 
 
 def test_every_rule_is_tried_both_ways() -> None:
