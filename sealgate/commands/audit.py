@@ -161,7 +161,8 @@ def _ending(record: Any) -> str:
 
 def _call(record: Any) -> str:
     plugin, version = record.get("plugin"), record.get("version")
-    return printable(f"{plugin}=={version} {record.get('method')}") if plugin else "-"
+    name = f"{plugin}=={version}" if version else str(plugin)
+    return printable(f"{name} {record.get('method')}") if plugin else "-"
 
 
 def _matches(record: Any, wanted: dict[str, str | None]) -> bool:

@@ -263,7 +263,6 @@ def test_a_lying_offer_is_refused(
         {},
         [1],
         [{"sha256": "../wheel"}],
-        [{"sha256": "a" * 64}] * 65,
         [{"sha256": "a" * 64, "url": "http://127.0.0.1:1/"}],
     ],
 )
@@ -273,6 +272,15 @@ def test_lying_evidence_is_refused(
     says(registry, f"{BASE}/1.0.0/evidence", answer)
     with pytest.raises(RegistryRefused):
         client.evidence(Offer(NAME, "1.0.0", FILENAME, "a" * 64))
+
+
+def test_too_much_evidence_is_not_even_asked_for(
+    client: HttpRegistry, registry: TestRegistry, offered: Release
+) -> None:
+    offered.bundles = [str(number).encode() for number in range(65)]
+    with pytest.raises(RegistryRefused, match=r"registry\.malformed"):
+        client.evidence(client.offer(NAME, "1.0.0"))
+    assert registry.requests[-1] == f"{BASE}/1.0.0/evidence"
 
 
 def test_a_bundle_with_another_digest_is_refused(

@@ -159,6 +159,11 @@ def test_a_caller_without_rights(site: Site) -> None:
     assert site.records()[-1]["caller"] == "other"
 
 
+def test_the_registry_does_not_hear_of_what_a_caller_may_not_call(site: Site, calls: Calls) -> None:
+    assert_refused(site, calls.call(plugin="unknown", version=None), "policy.plugin")
+    assert site.registry.requests == []
+
+
 def test_a_version_outside_the_policy(site: Site) -> None:
     site.policy["plugins"][0]["versions"] = ">=2"
     with site.runner() as calls:
@@ -180,6 +185,9 @@ def test_what_was_revoked(site: Site, kind: str) -> None:
     ]
     with site.runner() as calls:
         assert_refused(site, calls.call(), "policy.revoked")
+    asked_for_bytes = any(path.endswith("/wheel") for path in site.registry.requests)
+    assert asked_for_bytes is (kind == "publisher")
+    assert bool(site.registry.requests) is (kind != "version")
 
 
 # Refused by the gate.
@@ -342,6 +350,19 @@ def test_either_clock_ages_an_admission(site: Site, which: str) -> None:
             clock.wall += timedelta(seconds=301)
         else:
             clock.steady_seconds += 301
+        assert calls.call()["status"] == "unavailable"
+
+
+def test_a_wall_clock_that_was_ahead_for_a_while_prolongs_no_admission(site: Site) -> None:
+    clock = HandClock()
+    with site.runner(clock=clock) as calls:
+        clock.wall += timedelta(hours=1)
+        assert calls.call()["status"] == "ok"
+        clock.wall -= timedelta(hours=1)
+        site.registry.down = True
+        clock.pass_time(299)
+        assert calls.call()["status"] == "ok"
+        clock.pass_time(2)
         assert calls.call()["status"] == "unavailable"
 
 
