@@ -31,6 +31,7 @@ RATIOS = (
     Ratio("http_warm_vs_llm_sandbox_session", "latency", "http_warm", "llm_sandbox_session"),
     Ratio("gvisor_warm_vs_subprocess", "latency", "gvisor_warm", "subprocess"),
     Ratio("cell_warm_vs_subprocess", "latency", "cell_warm", "subprocess", 0.30),
+    Ratio("cells_vs_subprocess", "latency", "cells", "subprocess"),
     Ratio("sustained_vs_cold_sdk", "sustained", "http_warm", "cold_sdk", 3.0),
     Ratio("pool_sustained_vs_cold_sdk", "sustained", "pool", "cold_sdk"),
     Ratio("cell_sustained_vs_cold_sdk", "sustained", "cell_warm", "cold_sdk", 40.0),

@@ -18,15 +18,18 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.runner_bench import job
 from benchmarks.runner_bench.variant import NotAvailable, Variant
 from runner.sandbox import Job, Sandbox
+from runner.sandbox.cell import CellSandbox
+from runner.sandbox.execution import Level
 from runner.sandbox.pool import PoolSettings
+from runner.service import Executes
 from tests.runner.kit import NAME, Site, TestRegistry
 from tests.support.evidence import TrustFixture
 from tests.support.wheels import make_manifest, make_wheel
@@ -194,23 +197,31 @@ class Http(Variant):
             raise RuntimeError(f"the call ran at {ran}, or has no receipt")
 
 
-class Pooled(Variant):
-    """The sandbox alone, in this process: take a warm container, run, give it back."""
+class Alone(Variant):
+    """A sandbox without the service, in this process."""
 
-    def __init__(self, image: str) -> None:
-        super().__init__("pool", "the pool alone, without the service", clients=(2, 4))
-        self._image = image
-        self._sandbox: Sandbox | None = None
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        connect: Callable[[], AbstractContextManager[Executes]],
+        *,
+        level: Level,
+        clients: tuple[int, ...],
+    ) -> None:
+        super().__init__(name, title, clients=clients)
+        self._connect, self._level = connect, level
+        self._sandbox: Executes | None = None
         self._wheel = make_wheel(NAME, source=job.FUNCTION, manifest=manifest())[1]
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        with Sandbox.connect(self._image, pool=PoolSettings()) as self._sandbox:
+        with self._connect() as self._sandbox:
             yield
 
     def call(self) -> None:
         if self._sandbox is None:
-            raise RuntimeError("the pool is not open")
+            raise RuntimeError("the sandbox is not open")
         done = self._sandbox.execute(
             Job(
                 wheel=self._wheel,
@@ -219,6 +230,7 @@ class Pooled(Variant):
                 arguments=job.ARGUMENT_BYTES,
                 limits=Limits(),
                 request_id=str(uuid.uuid4()),
+                level=self._level,
             )
         )
         if done.status != "ok":
@@ -236,10 +248,14 @@ def services(image: str) -> list[Variant]:
         Http("http_warm", "Sealgate over HTTP, a warm container each call",
              Deployment(image, {"runtime": "runc"}), level="container", runtime="runc",
              clients=(4, 8)),
-        Pooled(image),
+        Alone("pool", "the pool of warm containers alone, without the service",
+              lambda: Sandbox.connect(image, pool=PoolSettings()), level="container",
+              clients=(2, 4)),
         Http("gvisor_warm", "Sealgate over HTTP, a warm gVisor container each call",
              Deployment(image, {"runtime": "runsc"}), level="container", runtime="runsc"),
         Http("cell_warm", "Sealgate over HTTP, a fresh cell each call",
-             Deployment(image, {"runtime": "runc"}, {"level": "cell"}), level="cell",
+             Deployment(image, {"runtime": "runc"}, {"cell_versions": "*"}), level="cell",
              runtime="runc", clients=(4, 8)),
+        Alone("cells", "the cells alone, without the service",
+              lambda: CellSandbox.connect(image), level="cell", clients=(2, 4)),
     ]  # fmt: skip
