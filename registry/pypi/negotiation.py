@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from http import HTTPStatus
+from typing import ClassVar
 
 from flask import Request, Response
-from werkzeug.exceptions import NotAcceptable
+
+from registry.errors import RegistryError
+from trust.errors import problem
 
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "application/vnd.pypi.simple.v1+html"
@@ -22,6 +26,12 @@ OFFERED = {
 """What may be asked for -> what is answered. The first is for those who take anything."""
 
 
+class NotAcceptable(RegistryError):
+    """The client takes none of the forms that a page has."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.NOT_ACCEPTABLE
+
+
 def choose(request: Request) -> str:
     """Return the media type of the answer.
 
@@ -32,7 +42,16 @@ def choose(request: Request) -> str:
         return LEGACY
     best = request.accept_mimetypes.best_match(OFFERED)
     if best is None:
-        raise NotAcceptable
+        raise NotAcceptable(
+            problem(
+                "http.406",
+                "the client takes none of the forms that this page has",
+                value=request.headers.get("Accept", ""),
+                expected=", ".join((JSON, HTML, LEGACY)),
+                advice="ask for one of them in the Accept header (PEP 691)",
+                where="Accept",
+            )
+        )
     return OFFERED[best]
 
 

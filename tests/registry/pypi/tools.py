@@ -124,5 +124,8 @@ def form(
 def post(registry: RegistryFixture, fields: dict[str, Any], **headers: str) -> TestResponse:
     """Send an upload without a tool between."""
     return registry.client.post(
-        "/legacy/", data=fields, headers={"Accept": "application/json", **headers}
+        "/legacy/",
+        data=fields,
+        headers={"Accept": "application/json", **headers},
+        content_type="multipart/form-data",
     )
