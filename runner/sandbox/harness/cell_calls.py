@@ -54,7 +54,7 @@ class Cell:
         self.peak = 0
         self._output_bytes = output_bytes
         self._answer = bytearray()
-        self._out = (bytearray(), bytearray())
+        self._out = [bytearray(), bytearray()]
         for fd in ends[1:]:
             os.set_blocking(fd, False)
 

@@ -190,14 +190,17 @@ def seal_root(proc: int) -> None:
         _mount("none", "/", None, MS_REC | MS_PRIVATE)
         root = Path("/tmp")  # noqa: S108 - the container's own, as the place to build in
         _mount("tmpfs", str(root), "tmpfs", BARE, "size=64k,nr_inodes=32,mode=755")
-        for name in ("usr", "etc", "dev", "tmp", "proc", "sys"):
+        for name in ("etc", "dev", "tmp", "proc", "sys"):
             (root / name).mkdir(0o755)
-        for link in (Path("/lib"), Path("/lib64")):
-            if link.is_symlink():
-                (root / link.name).symlink_to(link.readlink())
+        for folder in (Path("/usr"), Path("/lib"), Path("/lib64")):
+            copy = root / folder.name
+            if folder.is_symlink():
+                copy.symlink_to(folder.readlink())
+            elif folder.is_dir():
+                copy.mkdir(0o755)
+                _mount(str(folder), str(copy), None, MS_BIND | MS_REC)
         for name in ("passwd", "group"):
             (root / "etc" / name).write_bytes(Path("/etc", name).read_bytes())
-        _mount("/usr", f"{root}/usr", None, MS_BIND | MS_REC)
         for name in DEVICES:
             os.close(os.open(f"{root}/dev/{name}", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
             _mount(f"/dev/{name}", f"{root}/dev/{name}", None, MS_BIND)
