@@ -9,16 +9,20 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from runner.clock import SystemClock
 from runner.main import RunnerSettings, Service, open_service
+from runner.receipts import verify_reply_receipt
 from runner.sandbox import Execution, Job, Usage
 from runner.setup import CallerToken, default_policy, initialise, make_caller_token
 from tests.support.evidence import TrustFixture, sha256
 from tests.support.wheels import make_wheel
 from trust import strictjson
 from trust.log import MerkleLog
+from trust.outcomes import Passed
 
 IMAGE = "sha256:" + "ab" * 32
 NAME = "example-plugin"
@@ -282,3 +286,36 @@ def codes(reply: Mapping[str, Any]) -> list[str]:
 
 def hexdigest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+MEMBERS = {
+    "request_id", "status", "result", "error", "stdout", "stderr", "usage", "sandbox",
+    "evidence", "receipt",
+}  # fmt: skip
+
+
+def assert_refused(site: Site, reply: dict[str, Any], code: str, status: str = "refused") -> None:
+    """Check that a call was refused, told so in the one shape, recorded, and never executed."""
+    assert set(reply) == MEMBERS
+    assert reply["status"] == status
+    assert code in codes(reply)
+    assert reply["result"] is None
+    assert site.sandbox.jobs == []
+    record = site.records()[-1]
+    assert (record["type"], record["decision"], record["status"]) == ("decision", "refused", status)
+    assert record["request_id"] == reply["request_id"]
+    assert code in [p["code"] for p in record["problems"]]
+    assert isinstance(verify_reply_receipt(reply, site.vkey), Passed)
+
+
+class HandClock(SystemClock):
+    """A clock that a test sets: `wall` and `steady_seconds`."""
+
+    def __init__(self) -> None:
+        self.wall = datetime.now(UTC)
+        self.steady_seconds = 1000.0
+        super().__init__(lambda: self.wall, lambda: self.steady_seconds)
+
+    def pass_time(self, seconds: float) -> None:
+        self.wall += timedelta(seconds=seconds)
+        self.steady_seconds += seconds
