@@ -24,6 +24,7 @@ from registry.errors import Conflict, Forbidden, TooLarge, Unprocessable
 from registry.models import Plugin as PluginRow
 from registry.models import TimelineRow, Version
 from registry.names import confusable
+from registry.pypi import attestations
 from registry.services import Services
 from registry.states import Event, State
 from trust import wheel
@@ -245,10 +246,12 @@ def _store(
 def submit_form(services: Services, request: Request) -> Accepted:
     """Take a submission from a form with the files `wheel` and `bundle`.
 
+    A PEP 740 attestation in place of the bundle is taken for the bundle that it stands for.
+
     Raises:
         RegistryError: the form is malformed, or `submit` refuses.
         RequestEntityTooLarge: the body exceeds the application's bound.
     """
     found = forms.files(request, ("wheel", "bundle"))
-    (filename, data), (_, bundle) = found["wheel"], found["bundle"]
-    return submit(services, filename, data, bundle)
+    (filename, data), (_, signed) = found["wheel"], found["bundle"]
+    return submit(services, filename, data, attestations.bundle_of(signed))

@@ -23,7 +23,7 @@ from sigstore.models import Bundle
 
 from trust import strictjson
 from trust.errors import SealgateError, problem
-from trust.evidence.bundles import MEDIA_TYPE, PAYLOAD_TYPE
+from trust.evidence.bundles import MAX_BUNDLE_BYTES, MEDIA_TYPE, PAYLOAD_TYPE
 from trust.identity import Identity
 
 MAX_TIMESTAMPS = 16
@@ -86,6 +86,22 @@ def to_bundle(attestation: Any) -> bytes:
                 where="attestations",
             )
         ) from error
+
+
+def bundle_of(signed: bytes) -> bytes:
+    """Return the bundle that a PEP 740 attestation (JSON) stands for, and all else unchanged.
+
+    What is returned is as untrusted as what was given: only a verified bundle counts.
+    """
+    if len(signed) > MAX_BUNDLE_BYTES:
+        return signed
+    try:
+        document = strictjson.loads(signed)
+        if isinstance(document, dict) and "verification_material" in document:
+            return to_bundle(document)
+    except SealgateError:
+        return signed  # no bundle either: refused in the words for bundles
+    return signed
 
 
 def _document(attestation: Attestation) -> dict[str, Any]:
@@ -190,4 +206,4 @@ def provenance(signer: Identity, bundle: bytes) -> dict[str, Any]:
     }
 
 
-__all__ = ["AttestationRefused", "from_bundle", "provenance", "to_bundle"]
+__all__ = ["AttestationRefused", "bundle_of", "from_bundle", "provenance", "to_bundle"]

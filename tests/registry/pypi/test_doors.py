@@ -115,6 +115,13 @@ CASES = {
         bundle=lambda t, f, w: b"{}",
         attestation=lambda bundle: {},
     ),
+    "a malformed bundle on a wheel over the bound": Case(
+        "registry.wheel-too-large",
+        413,
+        bundle=lambda t, f, w: b"{}",
+        attestation=lambda bundle: {},
+        settings={"max_upload_bytes": 1024},
+    ),
     "native code": Case("wheel.native-code", wheel=native()),
     "no archive": Case("wheel.not-a-zip", wheel=b"PK\x03\x04 but no archive"),
     "a wheel over the bound": Case(
@@ -205,3 +212,19 @@ def test_every_door_takes_the_same(trust: TrustFixture, tmp_path: Path) -> None:
         with registry.services.database.read() as session:
             assert session.scalar(select(func.count()).select_from(Version)) == 1
         registry.services.close()
+
+
+@pytest.mark.parametrize("door", [by_api, by_page])
+def test_the_other_doors_take_an_attestation_for_its_bundle(
+    trust: TrustFixture, tmp_path: Path, door: Callable[..., TestResponse]
+) -> None:
+    registry = RegistryFixture.make(trust, tmp_path)
+    case = Case("none")
+    attestation = attestations.from_bundle(trust.submit(case.filename, case.wheel))
+    for damaged in ({**attestation, "version": 2}, {"verification_material": {}}):
+        answer = door(registry, case, json.dumps(damaged).encode())
+        assert (answer.status_code, codes_of(answer)) == (422, ["bundle.format"])
+    answer = door(registry, case, json.dumps(attestation).encode())
+    assert answer.status_code in (201, 303)
+    assert registry.view()["author"]["subject"] == "alice@example.com"
+    registry.services.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -126,7 +127,7 @@ def test_only_what_is_published_is_listed(shop: RegistryFixture) -> None:
         for path in ("/simple/", "/simple/example-plugin/")
         for accept in (JSON, LEGACY)
     )
-    assert "9." not in everything.replace("1.9.0", "")
+    assert not re.search(r"[-/\"]9\.[0-9]\.0\b", everything)
     assert "only-" not in everything
 
 
