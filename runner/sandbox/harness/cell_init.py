@@ -277,6 +277,10 @@ def _well_formed(header: tuple[Any, ...]) -> bool:
     )
 
 
+def _not_done(error: StepFailed) -> bytes:
+    return cell_protocol.DONE.pack(cell_protocol.DONE_MAGIC, error.step, 0, error.number)
+
+
 def main(steps: Steps | None = None) -> NoReturn:
     """Be PID 1. `steps` is for tests, which start the container with a command of their own."""
     steps = steps or Steps()
@@ -301,8 +305,7 @@ def main(steps: Steps | None = None) -> NoReturn:
         if steps.sealed_root:
             cell_steps.seal_root(proc)
     except StepFailed as error:
-        done = cell_protocol.DONE.pack(cell_protocol.DONE_MAGIC, error.step, 0, error.number)
-        _write(stdout, done)
+        _write(stdout, _not_done(error))
         os._exit(EXIT_NO_CELLS)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.fork() == 0:
@@ -318,7 +321,11 @@ def main(steps: Steps | None = None) -> NoReturn:
     os.dup2(null, 2)
     del wheel, program
     if steps.drop_capabilities:
-        cell_steps.drop_capabilities()
+        try:
+            cell_steps.drop_capabilities()
+        except StepFailed as error:
+            _write(stdout, _not_done(error))
+            os._exit(EXIT_NO_CELLS)
     if ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         os._exit(EXIT_NOT_HIDDEN)
     gc.collect()

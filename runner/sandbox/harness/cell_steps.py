@@ -258,13 +258,18 @@ def _set_limits(steps: Steps, limits: CellLimits, mapped: int) -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up every capability in the user namespace that the process is in."""
-    for capability in range(LAST_CAPABILITY + 1):
-        if _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
-            break  # EINVAL: the kernel knows no more
-    _check(_libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
-    header = struct.pack("Ii", CAPABILITY_VERSION_3, 0)
-    _check(_libc.syscall(ctypes.c_long(_CAPSET), header, bytes(24)))
+    """Give up every capability in the user namespace that the process is in.
+
+    Raises:
+        StepFailed: the kernel refused.
+    """
+    with step(CAPABILITIES):
+        for capability in range(LAST_CAPABILITY + 1):
+            if _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+                break  # EINVAL: the kernel knows no more
+        _check(_libc.prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
+        header = struct.pack("Ii", CAPABILITY_VERSION_3, 0)
+        _check(_libc.syscall(ctypes.c_long(_CAPSET), header, bytes(24)))
 
 
 class _Program(ctypes.Structure):
@@ -308,9 +313,8 @@ def enter(steps: Steps, limits: CellLimits, program: bytes, proc: int, keep: int
         mapped = int(os.read(fd, 100).split()[0]) * resource.getpagesize()
         os.close(fd)
         _set_limits(steps, limits, mapped)
-    with step(CAPABILITIES):
-        if steps.drop_capabilities:
-            drop_capabilities()
+    if steps.drop_capabilities:
+        drop_capabilities()
     with step(DESCRIPTORS):
         if steps.close_descriptors:
             os.closerange(keep, 1024)

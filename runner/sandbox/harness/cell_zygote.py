@@ -43,11 +43,12 @@ class Zygote:
 
     def run(self, control: socket.socket) -> NoReturn:
         """Serve PID 1 until the socket pair ends."""
-        if self._steps.user_namespace and self._steps.drop_capabilities:
-            cell_steps.drop_capabilities()
         woken, wake = os.pipe()
         os.set_blocking(wake, False)
         try:
+            if self._steps.user_namespace and self._steps.drop_capabilities:
+                # what a cell needs, it has in the user namespace that it is made in
+                cell_steps.drop_capabilities()
             self._compile()
             failed = (0, 0)
         except StepFailed as error:
