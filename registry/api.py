@@ -17,7 +17,8 @@ from registry.errors import BadRequest, Conflict, NotFound, UnsupportedMedia
 from registry.openapi import document
 from registry.services import current
 from registry.settings import MAX_BUNDLE
-from trust.errors import problem
+from registry.signin import completion
+from trust.errors import Problem, problem
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -177,25 +178,37 @@ def review_materials(name: str, version: str) -> ResponseReturnValue:
     return jsonify(jsonviews.materials(view))
 
 
+def _json_wanted() -> Problem:
+    return problem(
+        "http.content-type",
+        "the request's content type is not taken here",
+        value=request.content_type or "none",
+        expected=JSON_TYPES[0],
+        advice="send the JSON itself as the request's body",
+    )
+
+
 @blueprint.post("/plugins/<name>/<version>/reviews")
 def review(name: str, version: str) -> ResponseReturnValue:
     """Take a signed review."""
     if request.mimetype not in JSON_TYPES:
-        raise UnsupportedMedia(
-            problem(
-                "http.content-type",
-                "the request's content type is not taken here",
-                value=request.content_type or "none",
-                expected=JSON_TYPES[0],
-                advice="send the bundle itself as the request's body",
-            )
-        )
+        raise UnsupportedMedia(_json_wanted())
     request.max_content_length = MAX_BUNDLE
     created = reviews.post(current(), name, version, request.get_data(cache=False))
     view = jsonviews.version(queries.version(current(), name, version), _base())
     response = jsonify(view)
     response.status_code = 201 if created else 200
     return response
+
+
+@blueprint.post("/signing/complete")
+def complete_signature() -> ResponseReturnValue:
+    """Add log entry and timestamp to a signature that a page made."""
+    if request.mimetype != JSON_TYPES[0]:
+        raise UnsupportedMedia(_json_wanted())
+    request.max_content_length = MAX_BUNDLE
+    data = completion.complete(current(), request.get_data(cache=False))
+    return Response(data, mimetype=BUNDLE)
 
 
 @blueprint.get("/queue")

@@ -40,13 +40,15 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     pypi.install(app)
     app.add_url_rule("/openapi.json", "openapi", api.openapi, methods=["GET"])
     if importlib.util.find_spec("registry.web") is not None:
-        _install_pages(app)
+        _install_pages(app, settings)
     return app
 
 
-def _install_pages(app: Flask) -> None:
+def _install_pages(app: Flask, settings: Settings) -> None:
     from registry import web
+    from registry.signin import views
     from registry.web import errors
 
     web.install(app)
+    views.install(app, settings)
     app.extensions[httperrors.ERROR_PAGE] = errors.error_page

@@ -122,6 +122,25 @@ REVIEW_BODY: Schema = {
 }
 
 
+COMPLETION_BODY: Schema = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["certificate", "payload", "signature"],
+                "additionalProperties": False,
+                "properties": {
+                    "certificate": {**TEXT, "description": "The signer's certificate, PEM."},
+                    "payload": {**TEXT, "description": "The in-toto Statement, base64."},
+                    "signature": {**TEXT, "description": "ECDSA over its DSSE encoding, base64."},
+                },
+            }
+        }
+    },
+}
+
+
 def _paths(max_upload: int) -> dict[str, dict[str, Schema]]:
     version = [NAME, NUMBER]
     return {
@@ -220,6 +239,20 @@ def _paths(max_upload: int) -> dict[str, dict[str, Schema]]:
                 (400, 403, 404, 409, 413, 415, 422, 507),
                 version,
                 REVIEW_BODY,
+            )
+        },
+        "/api/v1/signing/complete": {
+            "post": _operation(
+                "completeSignature",
+                "Add log entry and timestamp to a signature that a page made",
+                {
+                    200: {
+                        "description": "The Sigstore bundle; nothing is stored.",
+                        "content": {BUNDLE_JSON: {}},
+                    }
+                },
+                (400, 404, 413, 415, 422),
+                body=COMPLETION_BODY,
             )
         },
         "/api/v1/queue": {

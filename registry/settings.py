@@ -26,6 +26,38 @@ MAX_BUNDLE = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class SignIn:
+    """How people sign in at the registry, and how they sign in its pages.
+
+    Attributes:
+        issuer: the OIDC issuer, as its discovery document names itself.
+        client_id: the registry's own client, a public one.
+        session_key: the file with the key of the session cookies; made when it is not there.
+        signing_client_id: the client of the pages that sign; "" for no signing in pages.
+        client_trust_config: the Sigstore `ClientTrustConfig` (JSON) to sign with; it goes with
+            `signing_client_id`.
+    """
+
+    issuer: str
+    client_id: str
+    session_key: Path
+    signing_client_id: str = ""
+    client_trust_config: Path | None = None
+
+    def __post_init__(self) -> None:
+        problems: list[Problem] = []
+        if not _is_url(self.issuer):
+            problems.append(_bad("OIDC_ISSUER", self.issuer, "an absolute http(s) URL"))
+        if not self.client_id:
+            problems.append(_bad("OIDC_CLIENT_ID", "", "the id that the issuer registered"))
+        config = self.client_trust_config
+        if self.signing_client_id and (config is None or not config.is_file()):
+            problems.append(_bad("CLIENT_TRUST_CONFIG", config or "", "a file that exists"))
+        if problems:
+            raise InvalidSettings(problems)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the web application needs.
 
@@ -39,6 +71,7 @@ class Settings:
         base_url: the registry's own address as clients see it, without a trailing slash.
         max_upload_bytes: the largest accepted wheel, in bytes.
         reserved_names: normalised plugin names that nobody can claim.
+        sign_in: how people sign in; None: the pages have no sign-in.
     """
 
     database_url: str
@@ -50,6 +83,7 @@ class Settings:
     base_url: str
     max_upload_bytes: int = DEFAULT_MAX_UPLOAD
     reserved_names: frozenset[str] = frozenset({"sealgate"})
+    sign_in: SignIn | None = None
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
@@ -105,6 +139,7 @@ class Settings:
             found["max_upload_bytes"] = reader.number("MAX_UPLOAD_BYTES", int)
         if reader.has("RESERVED_NAMES"):
             found["reserved_names"] = frozenset(reader.text("RESERVED_NAMES").split())
+        found["sign_in"] = _sign_in(reader)
         reader.finish()
         return cls(**found)
 
@@ -225,6 +260,19 @@ class _Reader:
     def finish(self) -> None:
         if self._problems:
             raise InvalidSettings(self._problems)
+
+
+def _sign_in(reader: _Reader) -> SignIn | None:
+    """Return how people sign in; nothing where no issuer is named."""
+    if not reader.has("OIDC_ISSUER"):
+        return None
+    issuer, client_id = reader.text("OIDC_ISSUER"), reader.text("OIDC_CLIENT_ID")
+    key = reader.path("SESSION_KEY")
+    signing, config = "", None
+    if reader.has("SIGNING_CLIENT_ID"):
+        signing, config = reader.text("SIGNING_CLIENT_ID"), reader.path("CLIENT_TRUST_CONFIG")
+    reader.finish()
+    return SignIn(issuer, client_id, key, signing, config)
 
 
 def _is_url(text: str) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from registry.settings import Settings, SigningAccount, WorkerSettings
+from registry.settings import Settings, SignIn, SigningAccount, WorkerSettings
 from runner.main import RunnerSettings
 from sealgate.deployment import Deployment
-from sealgate.setup import WORKLOADS
+from sealgate.setup import PAGES_CLIENT, REGISTRY_CLIENT, WORKLOADS
 
 
 def registry_settings(deployment: Deployment) -> Settings:
-    """Return what the registry's web process knows: no secret."""
+    """Return what the registry's web process knows: no account; the key of its cookies at most."""
     state = deployment.state("registry")
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Settings(
@@ -20,6 +20,13 @@ def registry_settings(deployment: Deployment) -> Settings:
         layout_owners=deployment.layout_owners,
         trusted_issuers=frozenset({deployment.addresses.authority}),
         base_url=deployment.addresses.registry,
+        sign_in=SignIn(
+            issuer=deployment.addresses.authority,
+            client_id=REGISTRY_CLIENT,
+            session_key=state / "session.key",
+            signing_client_id=PAGES_CLIENT,
+            client_trust_config=deployment.client_trust_config,
+        ),
     )
 
 

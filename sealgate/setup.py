@@ -26,6 +26,7 @@ from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined] #
 
 import authority.setup
 import runner.setup
+from authority.clients import Client
 from sealgate.deployment import Addresses, Deployment
 from trust.errors import SealgateError, problem
 from trust.identity import Identity
@@ -37,6 +38,10 @@ WORKLOADS = {"scanner": SCANNER, "registry": REGISTRY}
 """Account file name -> subject of the workload's identity."""
 
 LAYOUT_DAYS = 365
+
+REGISTRY_CLIENT = "sealgate-registry"
+PAGES_CLIENT = "sealgate-registry-pages"
+"""The registry's two clients at the authority: to sign in, and to sign in its pages."""
 
 
 class SetupRefused(SealgateError):
@@ -146,7 +151,7 @@ def initialise(home: Path, addresses: Addresses, plan: Plan) -> Deployment:
     for name, subject in WORKLOADS.items():
         accounts[subject] = _password(deployment.secret(name))
     trust_config = authority.setup.initialise(
-        deployment.state("authority"), addresses.authority, accounts
+        deployment.state("authority"), addresses.authority, accounts, _clients(addresses)
     )
     _write_public(deployment.client_trust_config, _json(trust_config))
     _write_public(deployment.trusted_root, _json(trust_config["trustedRoot"]))
@@ -173,6 +178,14 @@ def initialise(home: Path, addresses: Addresses, plan: Plan) -> Deployment:
         _write_public(deployment.runner_policy, _json(_policy(deployment, plan)))
     deployment.save()
     return deployment
+
+
+def _clients(addresses: Addresses) -> tuple[Client, Client]:
+    base, title = addresses.registry, "The plugin registry"
+    return (
+        Client(REGISTRY_CLIENT, "sign-in", f"{base}/signin/callback", title),
+        Client(PAGES_CLIENT, "signing", f"{base}/signing/callback", title),
+    )
 
 
 def _check(plan: Plan) -> None:

@@ -1,5 +1,7 @@
 """The registry's pages: server-rendered, complete without JavaScript, no logic of their own.
 
+One thing needs a script: signing in the page, where the operator has set it up (`signing`).
+
 A page reads exactly one view of `registry.queries` and writes through the same functions as the
 JSON API. What authors and reviewers wrote reaches a page as text: Jinja escapes all of it, and
 the Content-Security-Policy would not run it either.

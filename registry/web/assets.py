@@ -1,4 +1,4 @@
-"""Style sheet and icon, read once, served under an address that has their digest in it.
+"""Style sheet, icon and scripts, read once, served under an address that has their digest in it.
 
 The address changes with the content, so a browser may keep what it got for a year.
 """
@@ -14,7 +14,12 @@ from types import MappingProxyType
 from flask import Response, abort, url_for
 
 _TYPES: Mapping[str, str] = MappingProxyType(
-    {"sealgate.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+    {
+        "sealgate.css": "text/css; charset=utf-8",
+        "icon.svg": "image/svg+xml",
+        "signing.js": "text/javascript; charset=utf-8",
+        "callback.js": "text/javascript; charset=utf-8",
+    }
 )
 
 

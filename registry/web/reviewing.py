@@ -13,7 +13,7 @@ from registry.errors import NotFound
 from registry.httperrors import status_of
 from registry.readmodel import EvidenceView, ReviewView, VersionView
 from registry.services import current
-from registry.web import sheets
+from registry.web import sheets, signing
 from registry.web.browse import page_number
 from registry.web.security import require_same_origin
 from trust.errors import Problem, SealgateError, problem
@@ -32,7 +32,7 @@ def queue() -> str:
     )
 
 
-def review(name: str, version: str) -> str | Response:
+def review(name: str, version: str) -> Response:
     """Everything that a reviewer needs to decide on one version."""
     view = queries.review(current(), name, version)
     found = view.version
@@ -41,7 +41,7 @@ def review(name: str, version: str) -> str | Response:
     return _page(view, ())
 
 
-def send(name: str, version: str) -> Response | tuple[str, int]:
+def send(name: str, version: str) -> Response | tuple[Response, int]:
     """Take a review that was signed elsewhere; back to the version, or show the refusals."""
     require_same_origin(request)
     services = current()
@@ -90,8 +90,9 @@ def file(name: str, version: str) -> str:
     )
 
 
-def _page(view: ReviewView, problems: Sequence[Problem]) -> str:
-    return render_template(
+def _page(view: ReviewView, problems: Sequence[Problem]) -> Response:
+    offer = signing.offered() if view.materials and view.version.state == "in_review" else None
+    html = render_template(
         "review.html",
         view=view,
         tree=sheets.tree(view),
@@ -101,7 +102,9 @@ def _page(view: ReviewView, problems: Sequence[Problem]) -> str:
         previous=_previous(view),
         problems=problems,
         now=current().clock(),
+        signing=offer,
     )
+    return signing.page(html, offer)
 
 
 def _previous(view: ReviewView) -> VersionView | None:

@@ -1,7 +1,7 @@
 """The refusal of forms that other sites send.
 
-The pages hold no session, and a write counts only by the signature in it. The check of the
-form's origin keeps another site from making a visitor's browser upload on its behalf anyway.
+A session, where there is one, opens nothing: a write counts only by the signature in it. The check
+of the form's origin keeps another site from making a visitor's browser upload on its behalf anyway.
 """
 
 from __future__ import annotations
