@@ -119,6 +119,10 @@ class Admissions:
         self._listings: dict[str, tuple[float, tuple[str, ...]]] = {}
         self._flights: dict[tuple[str, str], Future[Any]] = {}
 
+    def adopt(self, policy: Policy) -> None:
+        """Judge by another policy from now on: what was admitted under the old one is void."""
+        self._policy = policy
+
     def resolve(self, name: str, allowed: Callable[[str], bool]) -> str:
         """Choose the version for a call that names none.
 
@@ -254,16 +258,16 @@ class Admissions:
             total -= len(gone.wheel)
 
     def _judge(self, name: str, version: str) -> Admission:
-        steady, now = self._clock.steady(), self._clock.now()
+        steady, now, policy = self._clock.steady(), self._clock.now(), self._policy
         offer = self._registry.offer(name, version)
         self._check_binding(offer)
-        _raise_if(self._policy.is_revoked(offer.sha256, name, version))
+        _raise_if(policy.is_revoked(offer.sha256, name, version))
         with self._lock:
             kept = self._cache.get((name, version))
         same = kept is not None and kept.admitted.plugin.sha256 == offer.sha256
         wheel = kept.wheel if kept is not None and same else self._registry.wheel(offer)
         bundles = self._registry.evidence(offer)
-        publishers = self._policy.publishers_of(name)
+        publishers = policy.publishers_of(name)
         decision = self._gate.decide(wheel, offer.filename, bundles, publishers, now)
         if isinstance(decision, Refused):
             raise AdmissionRefused(_with_step(decision))
@@ -278,15 +282,13 @@ class Admissions:
                     advice="ask the operator to look at the registry; nothing was run",
                 )
             )
-        _raise_if(
-            self._policy.is_revoked(plugin.sha256, name, version, frozenset({decision.author}))
-        )
+        _raise_if(policy.is_revoked(plugin.sha256, name, version, frozenset({decision.author})))
         return Admission(
             wheel=wheel,
             admitted=decision,
             methods=_compile(plugin.manifest.methods),
             epoch=self._gate.epoch,
-            policy_digest=self._policy.digest,
+            policy_digest=policy.digest,
             decided_at=now,
             decided_steady=steady,
         )

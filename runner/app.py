@@ -18,8 +18,10 @@ from werkzeug.exceptions import HTTPException
 
 from runner.audit import Audit
 from runner.calls import MAX_BODY_BYTES, InvocationReply, error_of, parse_request
+from runner.metrics import MEDIA_TYPE, Metrics
 from runner.openapi import document
 from runner.policy import Caller
+from runner.quota import OverQuota, Quotas
 from runner.readiness import Readiness
 from runner.service import Runner
 from trust import strictjson
@@ -28,6 +30,8 @@ from trust.log import LogError, LogUnavailable
 from trust.outcomes import Failed, Passed
 
 RETRY_AFTER_SECONDS = 5
+CALLS_AT_ONCE = 24
+"""Calls under way at one time, of all callers; further ones are turned away with 503."""
 INVOCATIONS = "/v1/invocations"
 CODES = {
     "ok": 200,
@@ -70,6 +74,12 @@ def _answer(reply: InvocationReply, code: int | None = None) -> Response:
     return _json(reply.as_dict(), CODES[reply.status] if code is None or unavailable else code)
 
 
+def _turned_away(reply: InvocationReply, over: OverQuota) -> Response:
+    response = _json(reply.as_dict(), over.code)
+    response.headers["Retry-After"] = str(over.retry_after)
+    return response
+
+
 def _bearer() -> str:
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" else ""
@@ -85,14 +95,24 @@ def _request_problem(code: str, what: str, value: object, expected: str) -> Prob
     )
 
 
-def create_app(runner: Runner, audit: Audit, readiness: Readiness) -> Flask:
+def create_app(
+    runner: Runner,
+    audit: Audit,
+    readiness: Readiness,
+    quotas: Quotas | None = None,
+    metrics: Metrics | None = None,
+) -> Flask:
     """Make the WSGI application.
 
     Args:
         runner: answers calls.
         audit: whose log the audit routes read.
         readiness: what /readyz asks.
+        quotas: bounds on calls; None means the default bound of calls at one time.
+        metrics: what /metrics shows; None shows zeros.
     """
+    quotas = quotas or Quotas(CALLS_AT_ONCE)
+    metrics = metrics or Metrics()
     app = Flask(__name__, static_folder=None)
     # One byte more than a body may have, so that one that is too large is answered by us.
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
@@ -120,10 +140,14 @@ def create_app(runner: Runner, audit: Audit, readiness: Readiness) -> Flask:
         parsed = parse_request(body)
         if isinstance(parsed, Failed):
             return _answer(runner.malformed(caller, parsed.problems), 400)
-        return _answer(runner.invoke(parsed.value, caller))
+        try:
+            with quotas.slot(caller):
+                return _answer(runner.invoke(parsed.value, caller))
+        except OverQuota as over:
+            return _turned_away(runner.turned_away(caller, over.problems), over)
 
     _audit_routes(app, runner, audit)
-    _probe_routes(app, readiness)
+    _probe_routes(app, readiness, metrics)
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> Response:
@@ -232,7 +256,11 @@ def _auditor(runner: Runner) -> Caller | Response:
     return _problems(403, (denied,))
 
 
-def _probe_routes(app: Flask, readiness: Readiness) -> None:
+def _probe_routes(app: Flask, readiness: Readiness, metrics: Metrics) -> None:
+    @app.get("/metrics")
+    def exposition() -> Response:
+        return Response(metrics.text(), content_type=MEDIA_TYPE)
+
     @app.get("/healthz")
     def health() -> Response:
         return _json({"status": "ok"})

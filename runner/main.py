@@ -24,27 +24,31 @@ import waitress
 from flask import Flask
 
 from runner.admission import Admissions
-from runner.app import create_app
+from runner.app import CALLS_AT_ONCE, create_app
 from runner.audit import Audit
 from runner.clock import SystemClock, iso
 from runner.copies import Copy, RotatingFile, StandardOutput
 from runner.fetch import HttpRegistry
+from runner.live_policy import LivePolicy
+from runner.metrics import Metrics
 from runner.policy import Policy
 from runner.policy_file import load_policy
+from runner.quota import Quotas
 from runner.readiness import Readiness, clock_check, gate_check
 from runner.records import Origin
 from runner.recovery import Instance, check_not_rolled_back, keep_checkpoint, recover
 from runner.sandbox import Sandbox, image
 from runner.sandbox.cell import CellSandbox, Levels
 from runner.sandbox.engine import Engine
+from runner.sandbox.pool import PoolSettings, PoolState
 from runner.service import Executes, Runner
 from runner.setup import load_signer
 from trust.errors import SealgateError, problem
 from trust.gate import Gate
 from trust.log import NoteVerifier
 
-THREADS = 16
-"""Calls that are served at one time."""
+THREADS = CALLS_AT_ONCE + 8
+"""Requests that are served at one time: every call that is taken on, and probes beside them."""
 CHECKPOINT_SECONDS = 2.0
 ENGINE_SECONDS = 2.0
 """How long the engine may take to answer a readiness probe."""
@@ -104,6 +108,7 @@ class Service:
     runner: Runner
     audit: Audit
     policy: Policy
+    live_policy: LivePolicy
 
 
 def _read(path: Path) -> bytes:
@@ -166,11 +171,18 @@ def _sandbox_check(policy: Policy) -> Callable[[], None]:
 
 def _sandbox(policy: Policy, stack: ExitStack) -> Executes:
     """Connect the container level and, where the policy allows it to any version, the cells'."""
-    sandbox = stack.enter_context(Sandbox.connect(policy.image, policy.runtime))
+    bounds = policy.pool
+    pool = PoolSettings(floor=bounds.floor, ceiling=bounds.ceiling) if bounds.ceiling else None
+    sandbox = stack.enter_context(Sandbox.connect(policy.image, policy.runtime, pool=pool))
     if not policy.uses_cells():
         return sandbox
     cells = stack.enter_context(CellSandbox.connect(policy.image, policy.runtime))
     return Levels(sandbox, cells)
+
+
+def _pool_of(sandbox: Executes) -> Callable[[], PoolState | None]:
+    container = sandbox.container if isinstance(sandbox, Levels) else sandbox
+    return container.pool_state if isinstance(container, Sandbox) else lambda: None
 
 
 @contextmanager
@@ -225,6 +237,7 @@ def open_service(
         if sandbox is None:
             sandbox = _sandbox(policy, stack)
             checks["sandbox"] = _sandbox_check(policy)
+        metrics, quotas = Metrics(), Quotas(CALLS_AT_ONCE)
         runner = Runner(
             policy=policy,
             admissions=Admissions(
@@ -234,9 +247,20 @@ def open_service(
             audit=audit,
             clock=clock,
             origin=origin,
+            metrics=metrics,
         )
-        app = create_app(runner, audit, Readiness(checks, clock.steady))
-        yield Service(app, runner, audit, policy)
+        live = LivePolicy(settings.policy, policy, runner.adopt)
+        live.start()
+        stack.callback(live.close)
+        metrics.watch(
+            pool=_pool_of(sandbox),
+            policy=lambda: live.standing,
+            audit_entries=lambda: audit.reader.size,
+            layout_expires=gate.layout.expires,
+            running=lambda: quotas.running,
+        )
+        app = create_app(runner, audit, Readiness(checks, clock.steady), quotas, metrics)
+        yield Service(app, runner, audit, policy, live)
 
 
 class _JsonLines(logging.Formatter):

@@ -192,6 +192,18 @@ def document() -> dict[str, Any]:
                     },
                 }
             },
+            "/metrics": {
+                "get": {
+                    "summary": "Prometheus metrics, text exposition format 0.0.4",
+                    "security": public,
+                    "responses": {
+                        "200": {
+                            "description": "Metrics without names of callers or plugins.",
+                            "content": {"text/plain": {"schema": {"type": "string"}}},
+                        }
+                    },
+                }
+            },
             "/openapi.json": {
                 "get": {
                     "summary": "This document",
@@ -231,6 +243,7 @@ def _invocations() -> dict[str, Any]:
             "413": _reply("invalid_arguments: the body is too large."),
             "415": _reply("invalid_arguments: the body is not JSON."),
             "422": _reply("invalid_arguments: they break the method's schema."),
+            "429": _reply("unavailable: this caller is over its quota; see Retry-After."),
             "503": _reply(
                 "unavailable: not decided, run or recorded, and no result; see Retry-After."
             ),

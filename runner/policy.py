@@ -62,13 +62,25 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A service that may call. `token_sha256` is hexadecimal; `expires` is aware or None."""
+    """A service that may call.
+
+    Attributes:
+        name: what the audit log calls it.
+        token_sha256: hexadecimal digest of its token.
+        grants: what it may call.
+        expires: when its token ends, aware, or None.
+        may_read_audit: whether it may read entries of the audit log.
+        calls_per_minute: its bound in a minute, or None.
+        calls_at_once: its bound of calls under way at one time, or None.
+    """
 
     name: str
     token_sha256: str = field(repr=False)
     grants: tuple[Grant, ...]
     expires: datetime | None = None
     may_read_audit: bool = False
+    calls_per_minute: int | None = None
+    calls_at_once: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +105,14 @@ class Revocation:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolBounds:
+    """How many warm containers are kept: always `floor`, never more than `ceiling` in all."""
+
+    floor: int = 2
+    ceiling: int = 16
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A valid policy. `digest` is the SHA-256 of the file's bytes, in hexadecimal."""
 
@@ -106,6 +126,7 @@ class Policy:
     plugins: Mapping[str, PluginRule]
     revoked: tuple[Revocation, ...]
     record_arguments: bool
+    pool: PoolBounds = PoolBounds()
 
     def authenticate(self, token: str, now: datetime) -> Passed[Caller] | Failed:
         """Find the caller who holds `token`. Every caller is compared, in constant time.

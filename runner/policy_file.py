@@ -15,7 +15,15 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier
 from packaging.version import InvalidVersion, Version
 
-from runner.policy import Caller, Grant, PluginRule, Policy, Revocation, Versions
+from runner.policy import (
+    Caller,
+    Grant,
+    PluginRule,
+    Policy,
+    PoolBounds,
+    Revocation,
+    Versions,
+)
 from runner.schemas import CompiledSchema
 from trust import strictjson
 from trust.errors import Problem, SealgateError, problem
@@ -80,6 +88,16 @@ def load_policy(path: Path) -> Policy:
 def _contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
     """Find what the schema cannot say; the places are JSON pointers."""
     seen: dict[tuple[str, str], str] = {}
+    pool = document["sandbox"].get("pool")
+    if pool is not None and pool["ceiling"] and pool["floor"] > pool["ceiling"]:
+        yield problem(
+            "policy.pool",
+            "the pool's floor is above its ceiling",
+            value=f"{pool['floor']} > {pool['ceiling']}",
+            expected="floor <= ceiling",
+            advice="raise the ceiling or lower the floor",
+            where="/sandbox/pool",
+        )
 
     def once(kind: str, value: str, where: str) -> Iterator[Problem]:
         if (kind, value) in seen:
@@ -183,6 +201,8 @@ def _build(document: Mapping[str, Any], digest: str) -> Policy:
                 ),
                 expires=_moment(caller["expires"]) if "expires" in caller else None,
                 may_read_audit=caller.get("audit", False),
+                calls_per_minute=caller.get("calls_per_minute"),
+                calls_at_once=caller.get("calls_at_once"),
             )
             for caller in document["callers"]
         ),
@@ -206,4 +226,7 @@ def _build(document: Mapping[str, Any], digest: str) -> Policy:
             for item in document["revoked"]
         ),
         record_arguments=document["audit"]["record_arguments"],
+        pool=PoolBounds(**document["sandbox"]["pool"])
+        if "pool" in document["sandbox"]
+        else PoolBounds(),
     )

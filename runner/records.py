@@ -201,12 +201,29 @@ def interrupted(
     }
 
 
-def unauthenticated(
-    origin: Origin, request_id: str, now: datetime, problems: Sequence[Problem], attempts: int
+def turned_away(
+    origin: Origin,
+    call: Call,
+    now: datetime,
+    status: str,
+    problems: Sequence[Problem],
+    *,
+    kind: str,
+    attempts: int,
 ) -> dict[str, Any]:
-    """Return the record of `attempts` requests without a valid token; shows the last one."""
-    return _base(origin, Call(request_id), "unauthenticated", now) | {
-        "status": "refused",
+    """Return the record of requests that were no call yet; shows the last one.
+
+    Args:
+        origin: of this runner.
+        call: the last request's id and, where it is known, its caller.
+        now: the time.
+        status: what they were answered.
+        problems: why.
+        kind: `unauthenticated` (no valid token) or `turned_away` (over a quota).
+        attempts: how many there were since the last such record.
+    """
+    return _base(origin, call, kind, now) | {
+        "status": status,
         "problems": _problems(problems, values=False),
         "attempts": attempts,
     }

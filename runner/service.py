@@ -10,10 +10,9 @@ record of its outcome is.
 from __future__ import annotations
 
 import logging
-import threading
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 from packaging.utils import canonicalize_name
@@ -39,16 +38,14 @@ from runner.endings import (
     reply_of,
     undeclared,
 )
+from runner.floods import Floods
+from runner.metrics import Metrics
 from runner.policy import Caller, Policy
 from runner.records import Call, Origin
 from runner.sandbox import Execution, Job
 from trust import strictjson
 from trust.errors import Problem
 from trust.outcomes import Failed, Passed
-
-UNAUTHENTICATED_SECONDS = 1.0
-"""At most one record in this time for requests without a valid token: they are anybody's, and a
-flood of them must not fill the disk that every call needs."""
 
 _logger = logging.getLogger(__name__)
 
@@ -71,9 +68,11 @@ class _Stop(Exception):
 
 @dataclass(slots=True)
 class _Road:
-    """How far a call has come."""
+    """How far a call has come; one policy holds for all of it."""
 
     call: Call
+    policy: Policy
+    origin: Origin
     admission: Admission | None = None
     decision: Recorded | None = None
 
@@ -105,17 +104,27 @@ class Runner:
         audit: Audit,
         clock: Clock,
         origin: Origin,
+        metrics: Metrics | None = None,
     ) -> None:
         """Take the parts; `origin` is what every audit record of this process says."""
-        self.policy = policy
+        self._grounds = (policy, origin)
         self._admissions = admissions
         self._sandbox = sandbox
         self._audit = audit
         self._clock = clock
         self._origin = origin
-        self._lock = threading.Lock()
-        self._attempts = 0
-        self._attempts_recorded = float("-inf")
+        self._floods = Floods(clock.steady)
+        self._metrics = metrics or Metrics()
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._grounds[0]
+
+    def adopt(self, policy: Policy) -> None:
+        """Put another policy in force, at once, for every call that has not been decided."""
+        self._admissions.adopt(policy)
+        self._grounds = (policy, replace(self._grounds[1], policy_sha256=policy.digest))
 
     def authenticate(self, token: str) -> Passed[Caller] | Failed:
         """Find the caller who holds `token`."""
@@ -130,56 +139,59 @@ class Runner:
             version=request.version,
             method=request.method,
         )
-        road = _Road(call)
+        road = _Road(call, *self._grounds)
         started = self._clock.steady()
         try:
             method = self._decide(road, request, caller)
+            self._metrics.phase("decide", self._clock.steady() - started)
             reply = self._execute(road, request, method)
         except _Stop as stop:
             reply = self._refuse(road, stop.status, stop.problems)
         except Exception as error:  # noqa: BLE001 - the reply's shape is a promise
             reply = self._internal(road, error)
-        _logger.info(
-            "call %s: %s in %.1f ms",
-            reply.request_id,
-            reply.status,
-            (self._clock.steady() - started) * 1000,
-        )
+        seconds = self._clock.steady() - started
+        self._metrics.phase("total", seconds)
+        _logger.info("call %s: %s in %.1f ms", reply.request_id, reply.status, seconds * 1000)
         return reply
 
     def malformed(self, caller: Caller, problems: Sequence[Problem]) -> InvocationReply:
         """Answer a request of an authenticated caller whose body cannot be read."""
-        road = _Road(Call(str(uuid.uuid4()), caller=caller.name))
+        road = _Road(Call(str(uuid.uuid4()), caller=caller.name), *self._grounds)
         return self._refuse(road, "invalid_arguments", problems)
 
     def unauthenticated(self, problems: Sequence[Problem]) -> InvocationReply:
         """Answer a request without a valid token. Its reply has no receipt."""
+        return self._before_any_call("unauthenticated", None, "refused", problems)
+
+    def turned_away(self, caller: Caller, problems: Sequence[Problem]) -> InvocationReply:
+        """Answer a request that is over a quota. Its reply has no receipt."""
+        return self._before_any_call("turned_away", caller.name, "unavailable", problems)
+
+    def _before_any_call(
+        self, kind: str, caller: str | None, status: Status, problems: Sequence[Problem]
+    ) -> InvocationReply:
         request_id = str(uuid.uuid4())
-        with self._lock:
-            self._attempts += 1
-            now = self._clock.steady()
-            due = now - self._attempts_recorded >= UNAUTHENTICATED_SECONDS
-            attempts = self._attempts
-            if due:
-                self._attempts, self._attempts_recorded = 0, now
-        if due:
+        self._metrics.ended(status, problems)
+        attempts = self._floods.note(f"{kind} {caller}")
+        if attempts:
+            call, now = Call(request_id, caller=caller), self._clock.now()
             self._audit.owe(
-                records.unauthenticated(
-                    self._origin, request_id, self._clock.now(), problems, attempts
+                records.turned_away(
+                    self._grounds[1], call, now, status, problems, kind=kind, attempts=attempts
                 )
             )
-        return reply_of(request_id, "refused", tuple(problems))
+        return reply_of(request_id, status, tuple(problems))
 
     def _decide(self, road: _Road, request: InvocationRequest, caller: Caller) -> CompiledMethod:
         """Come to a yes, or raise `_Stop`; `road` learns what is found out on the way."""
         name = request.plugin
         if canonicalize_name(name) != name:
             raise _Stop("refused", (not_normalised(name),))
-        _stop_if(self.policy.may_call(caller, name, None, request.method))
-        version = self._version(caller, request)
+        _stop_if(road.policy.may_call(caller, name, None, request.method))
+        version = self._version(road.policy, caller, request)
         road.call = road.call.knowing(version=version)
-        _stop_if(self.policy.may_call(caller, name, version, request.method))
-        _stop_if(self.policy.is_revoked(None, name, version))
+        _stop_if(road.policy.may_call(caller, name, version, request.method))
+        _stop_if(road.policy.is_revoked(None, name, version))
         try:
             admission = self._admissions.admit(name, version)
         except AdmissionRefused as error:
@@ -194,8 +206,8 @@ class Runner:
             author=admitted.author,
             reviewers=admitted.reviewers,
             sandbox={
-                "runtime": self.policy.runtime,
-                "level": self.policy.level_of(name, version),
+                "runtime": road.policy.runtime,
+                "level": road.policy.level_of(name, version),
                 "limits": asdict(admitted.plugin.manifest.limits),
             },
         )
@@ -203,7 +215,7 @@ class Runner:
         if method is None:
             raise _Stop("refused", (undeclared(request.method, admission),))
         road.call = road.call.with_arguments(
-            request.arguments, recorded=self.policy.record_arguments
+            request.arguments, recorded=road.policy.record_arguments
         )
         wrong = method.arguments.check(
             request.arguments, code="arguments.schema", subject="the arguments"
@@ -212,7 +224,7 @@ class Runner:
             raise _Stop("invalid_arguments", wrong)
         return method
 
-    def _version(self, caller: Caller, request: InvocationRequest) -> str:
+    def _version(self, policy: Policy, caller: Caller, request: InvocationRequest) -> str:
         if request.version is not None:
             try:
                 return str(Version(request.version))
@@ -221,8 +233,8 @@ class Runner:
 
         def allowed(version: str) -> bool:
             return isinstance(
-                self.policy.may_call(caller, request.plugin, version, request.method), Passed
-            ) and isinstance(self.policy.is_revoked(None, request.plugin, version), Passed)
+                policy.may_call(caller, request.plugin, version, request.method), Passed
+            ) and isinstance(policy.is_revoked(None, request.plugin, version), Passed)
 
         try:
             return self._admissions.resolve(request.plugin, allowed)
@@ -237,10 +249,13 @@ class Runner:
         admission = road.admission
         if admission is None:
             raise RuntimeError("a call without an admission")
+        before = self._clock.steady()
         road.decision = self._audit.append(
-            records.admitted(self._origin, road.call, self._clock.now()),
+            records.admitted(road.origin, road.call, self._clock.now()),
             if_late=lambda index: self._outcome(road, "unavailable", index, (not_executed(),)),
         )
+        recorded = self._clock.steady()
+        self._metrics.phase("record", recorded - before)
         execution = self._sandbox.execute(
             Job(
                 wheel=admission.wheel,
@@ -249,10 +264,14 @@ class Runner:
                 arguments=strictjson.dumps(request.arguments),
                 limits=admission.admitted.plugin.manifest.limits,
                 request_id=road.call.request_id,
-                level=self.policy.level_of(road.call.plugin or "", road.call.version),
+                level=road.policy.level_of(road.call.plugin or "", road.call.version),
             )
         )
-        return self._finish(road, method, execution)
+        executed = self._clock.steady()
+        self._metrics.phase("execute", executed - recorded)
+        reply = self._finish(road, method, execution)
+        self._metrics.phase("outcome", self._clock.steady() - executed)
+        return reply
 
     def _finish(self, road: _Road, method: CompiledMethod, execution: Execution) -> InvocationReply:
         """Judge what came out, record it, and only then answer."""
@@ -266,6 +285,7 @@ class Runner:
             usage=usage,
             result_sha256=records.digest_of(result) if status == "ok" else None,
         )
+        self._metrics.ended(status, problems)
         return InvocationReply(
             road.call.request_id,
             status,
@@ -288,7 +308,7 @@ class Runner:
         **more: Any,
     ) -> dict[str, Any]:
         return records.outcome(
-            self._origin,
+            road.origin,
             road.call,
             self._clock.now(),
             status,
@@ -313,13 +333,14 @@ class Runner:
         """Record and answer a call that is not executed."""
         receipt: Mapping[str, Any] | None = None
         try:
-            record = records.refused(self._origin, road.call, self._clock.now(), status, problems)
+            record = records.refused(road.origin, road.call, self._clock.now(), status, problems)
             receipt = self._audit.receipt(self._audit.append(record))
         except AuditUnavailable as error:
             status, problems = "unavailable", error.problems
         except Exception as error:
             _logger.exception("call %s could not be recorded", road.call.request_id)
             status, problems = "unavailable", (internal_problem(error),)
+        self._metrics.ended(status, problems)
         return reply_of(road.call.request_id, status, tuple(problems), road.evidence(), receipt)
 
     def _internal(self, road: _Road, error: Exception) -> InvocationReply:
@@ -331,11 +352,13 @@ class Runner:
             problems = (internal_problem(error),)
         if road.decision is None:
             if isinstance(error, AuditUnavailable):
+                self._metrics.ended("unavailable", problems)
                 return reply_of(road.call.request_id, "unavailable", problems, road.evidence())
             return self._refuse(road, "unavailable", problems)
         # The log may just have failed, so nobody waits for it again: what is owed comes before
         # the next record, or at the next start (`interrupted`).
         self._audit.owe(self._outcome(road, "unavailable", road.decision.index, problems))
+        self._metrics.ended("unavailable", problems)
         return reply_of(road.call.request_id, "unavailable", problems, road.evidence())
 
 

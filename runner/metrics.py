@@ -1,0 +1,132 @@
+"""Prometheus metrics of one runner, in a registry of their own (prometheus-client).
+
+No label has a value that a caller or a plugin chooses: statuses, refusal codes, phases and states
+are words of ours, callers and plugins are in the audit log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from runner.live_policy import Standing
+from runner.sandbox.pool import PoolState
+from trust.errors import Problem
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class _Gauges(Collector):
+    """What is asked for when somebody looks, not counted as it happens."""
+
+    def __init__(
+        self,
+        *,
+        pool: Callable[[], PoolState | None],
+        policy: Callable[[], Standing | None],
+        audit_entries: Callable[[], int],
+        layout_expires: datetime,
+        running: Callable[[], int],
+    ) -> None:
+        self._pool = pool
+        self._policy = policy
+        self._audit_entries = audit_entries
+        self._layout_expires = layout_expires
+        self._running = running
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Return the gauges as they are now."""
+        yield GaugeMetricFamily("sealgate_calls_running", "Calls under way.", value=self._running())
+        yield GaugeMetricFamily(
+            "sealgate_audit_entries", "Entries of the audit log.", value=self._audit_entries()
+        )
+        yield GaugeMetricFamily(
+            "sealgate_layout_expires_timestamp_seconds",
+            "When the layout ends; nothing is admitted after that.",
+            value=self._layout_expires.timestamp(),
+        )
+        pool = self._pool()
+        if pool is not None:
+            states = GaugeMetricFamily(
+                "sealgate_pool", "Containers and waiting calls by state.", labels=["state"]
+            )
+            for name in ("ready", "starting", "busy", "waiting"):
+                states.add_metric([name], getattr(pool, name))
+            yield states
+        policy = self._policy()
+        if policy is not None:
+            yield GaugeMetricFamily(
+                "sealgate_policy_file_in_force",
+                "1 where the policy file is the policy in force, 0 where it was refused.",
+                value=0 if policy.problems else 1,
+            )
+            yield GaugeMetricFamily(
+                "sealgate_policy_reloads", "Policies that took force.", value=policy.reloads
+            )
+            yield GaugeMetricFamily(
+                "sealgate_policy_refused", "Changed policies refused.", value=policy.refused
+            )
+
+
+class Metrics:
+    """Counters and histograms; safe to share between threads."""
+
+    def __init__(self) -> None:
+        """Make them all, at zero."""
+        self._registry = CollectorRegistry()
+        self._calls = Counter(
+            "sealgate_calls", "Calls by status.", ["status"], registry=self._registry
+        )
+        self._refusals = Counter(
+            "sealgate_refusals",
+            "Calls that ended with a problem, by the first problem's code.",
+            ["code"],
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "sealgate_call_seconds",
+            "Seconds of a call by phase: decide, record, execute, outcome; total is all of it.",
+            ["phase"],
+            buckets=BUCKETS,
+            registry=self._registry,
+        )
+
+    def watch(
+        self,
+        *,
+        pool: Callable[[], PoolState | None],
+        policy: Callable[[], Standing | None],
+        audit_entries: Callable[[], int],
+        layout_expires: datetime,
+        running: Callable[[], int],
+    ) -> None:
+        """Add the gauges, each with whom to ask."""
+        self._registry.register(
+            _Gauges(
+                pool=pool,
+                policy=policy,
+                audit_entries=audit_entries,
+                layout_expires=layout_expires,
+                running=running,
+            )
+        )
+
+    def phase(self, name: str, seconds: float) -> None:
+        """Note how long a phase took."""
+        self._seconds.labels(name).observe(seconds)
+
+    def ended(self, status: str, problems: Iterable[Problem]) -> None:
+        """Note how a call ended; the first problem's code is its reason."""
+        self._calls.labels(status).inc()
+        for found in problems:
+            self._refusals.labels(found.code).inc()
+            return
+
+    def text(self) -> bytes:
+        """Return the exposition format, version 0.0.4."""
+        return generate_latest(self._registry)
