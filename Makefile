@@ -50,7 +50,7 @@ lint: setup ## style, types, import arrows, licences
 test: lint image tools ## every check and every test (about ten minutes on two cores)
 	@$(BIN)/python -m pytest
 
-bench: image ## measure, and write benchmarks/results/*.json
+bench: image examples ## measure, and write benchmarks/results/*.json
 	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
 
 examples: setup ## build the example plugins into examples/dist/

@@ -1,10 +1,12 @@
-"""The scan beside a bare `bandit -r` on the same wheel: what confinement and our own checks cost.
+"""Scan, and submission to verdict, beside a bare `bandit -r` on the same wheel.
 
 python benchmarks/scan.py [--rounds 15] [--output benchmarks/results/scan.json]
 
 `scan` is `scanner.scan` from bytes to report: start of the process, imports, rehearsal, jail,
 strict reading, bandit, our own checks, SARIF. `bandit` is the `bandit` command with JSON output on
-the wheel unpacked beforehand: start of the process, imports, bandit. Rounds alternate between them.
+the wheel unpacked beforehand: start of the process, imports, bandit. `submit` is from the request's
+first byte to the signed and stored verdict, in a fresh registry with a worker that waits: upload,
+intake, bundle verification, scan, signature, store (WSGI, no network). Rounds alternate.
 Our packages are compiled first, as an installer does; bandit's were when it was installed.
 """
 
@@ -28,6 +30,8 @@ from pathlib import Path
 from typing import Any
 
 from scanner import DEFAULT, scan
+from tests.support.evidence import TrustFixture
+from tests.support.registry import RegistryFixture
 from tests.support.wheels import make_wheel
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +68,23 @@ def timed(action: Callable[[], None]) -> float:
     return time.perf_counter() - started
 
 
+def submission(trust: TrustFixture, name: str, data: bytes) -> float:
+    """Return the seconds from submission to verdict in a new registry."""
+    bundle = trust.submit(name, data)
+    with tempfile.TemporaryDirectory() as folder:
+        registry = RegistryFixture.make(trust, Path(folder))
+        registry.app.test_client_class = None  # do not hold answers against their schema here
+
+        def road() -> None:
+            answer = registry.upload(name, data, bundle)
+            if answer.status_code != 201 or not registry.worker.run_once():
+                raise SystemExit(f"the submission failed: {answer.get_data(as_text=True)}")
+
+        seconds = timed(road)
+        registry.services.close()
+    return seconds
+
+
 def bare_bandit(folder: Path) -> None:
     """Run the bandit command on a folder; its exit code 1 says that it found something."""
     command = Path(sys.executable).parent / "bandit"
@@ -85,8 +106,10 @@ def measure(name: str, data: bytes, rounds: int) -> dict[str, Any]:
             python = [i for i in archive.infolist() if i.filename.endswith(".py")]
         result = scan(data, name)
         bare_bandit(folder)
-        ours, bare = [], []
+        trust = TrustFixture()
+        ours, bare, submitted = [], [], []
         for _ in range(rounds):
+            submitted.append(submission(trust, name, data))
             ours.append(timed(lambda: bool(scan(data, name))))
             bare.append(timed(lambda: bare_bandit(folder)))
     return {
@@ -100,7 +123,10 @@ def measure(name: str, data: bytes, rounds: int) -> dict[str, Any]:
         "scan_seconds_worst": max(ours),
         "bandit_seconds": statistics.median(bare),
         "bandit_seconds_worst": max(bare),
+        "submit_to_verdict_seconds": statistics.median(submitted),
+        "submit_to_verdict_seconds_worst": max(submitted),
         "ratio": statistics.median(ours) / statistics.median(bare),
+        "submit_ratio": statistics.median(submitted) / statistics.median(bare),
     }
 
 
@@ -121,7 +147,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results/scan.json")
     options = parser.parse_args()
-    for package in ("scanner", "trust"):
+    for package in ("scanner", "trust", "registry"):
         compileall.compile_dir(ROOT / package, quiet=1)
     report: dict[str, Any] = {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -129,13 +155,16 @@ def main() -> None:
         "rounds": options.rounds,
         "wheels": {},
     }
-    print(f"{'wheel':<48} {'files':>5} {'scan':>8} {'bandit':>8} {'ratio':>6}")
+    head = f"{'files':>5} {'scan':>8} {'bandit':>8} {'ratio':>6} {'submit':>8} {'ratio':>6}"
+    print(f"{'wheel':<48} {head}")
     for label, (name, data) in wheels().items():
         figures = measure(name, data, options.rounds)
         report["wheels"][label] = figures
         print(
             f"{label:<48} {figures['python_files']:>5} {figures['scan_seconds'] * 1e3:>5.0f} ms"
-            f" {figures['bandit_seconds'] * 1e3:>5.0f} ms {figures['ratio']:>6.2f}",
+            f" {figures['bandit_seconds'] * 1e3:>5.0f} ms {figures['ratio']:>6.2f}"
+            f" {figures['submit_to_verdict_seconds'] * 1e3:>5.0f} ms"
+            f" {figures['submit_ratio']:>6.2f}",
             flush=True,
         )
     options.output.parent.mkdir(parents=True, exist_ok=True)
