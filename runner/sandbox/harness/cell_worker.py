@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import marshal
 import os
+import signal
 import sys
 import zipfile
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from . import cell_protocol, protocol, wheelfinder, worker
@@ -29,6 +31,12 @@ def _write(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def _await_the_end(_: int, pause: Callable[[], None] = signal.pause) -> NoReturn:
+    """Wait to be killed: PID 1 reads what the cell has used while it is still there."""
+    while True:
+        pause()
 
 
 class CompiledWheelLoader(wheelfinder.WheelLoader):
@@ -99,4 +107,4 @@ def run(wheel: bytes, compiled: bytes, output_bytes: int) -> NoReturn:
             raise wrong or RuntimeError("no wheel")
         return worker.call(loader, module, qualname, arguments)
 
-    worker.finish(ANSWER_FD, output_bytes, work)
+    worker.finish(ANSWER_FD, output_bytes, work, _await_the_end)

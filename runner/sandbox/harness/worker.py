@@ -129,15 +129,21 @@ def run(task: int, answer: int) -> None:
     finish(answer, output_bytes, work)
 
 
-def finish(answer: int, output_bytes: int, work: Callable[[], bytes]) -> NoReturn:
-    """Run `work`, write one answer, and end the process.
+def finish(
+    answer: int,
+    output_bytes: int,
+    work: Callable[[], bytes],
+    leave: Callable[[int], NoReturn] = os._exit,
+) -> NoReturn:
+    """Run `work`, write one answer, and leave.
 
     Args:
         answer: a descriptor to write a `protocol.ANSWER` and its payload to.
         output_bytes: bound of the result, in bytes.
         work: calls the plugin; returns the result as JSON.
+        leave: ends the process, or waits for its end.
     """
-    write, leave, pack, clean = os.write, os._exit, protocol.ANSWER.pack, _describe
+    write, pack, clean = os.write, protocol.ANSWER.pack, _describe
     ending, cap = protocol.RESULT, output_bytes
     _forget_harness()
     try:
