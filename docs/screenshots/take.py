@@ -13,7 +13,8 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page
 
-from tests.registry.web import browser, town
+from tests.registry.signin.site import ALICE, REVIEWERS, Site
+from tests.registry.web import browser, plugins, town
 from tests.registry.web.stage import Stage
 from tests.support.wheels import make_wheel
 
@@ -88,6 +89,60 @@ def take_refusal(chromium: Browser, base: str) -> None:
         save(page, "refused")
 
 
+SIGNING = ("sign-in", "submit-signing", "sign-submission", "review-signing", "sign-approval")
+"""Pictures of signing in the page, in the order in which they are taken."""
+
+
+def take_signing(chromium: Browser, folder: Path) -> None:
+    """Take the pictures of signing in and of signing in the page, from a deployment of its own."""
+    site = Site(folder / "home")
+    wheel = plugins.markdown("1.0.0")
+    (folder / wheel[0]).write_bytes(wheel[1])
+    with (
+        site.served() as base,
+        chromium.new_context(viewport={"width": 1280, "height": 1000}) as context,
+    ):
+        page = context.new_page()
+        page.goto(f"{base}/signin?next=/submit")
+        page.set_viewport_size({"width": 1280, "height": 620})
+        save(page, "sign-in")
+        _log_in(page, site, ALICE, "Sign in")
+        page.set_viewport_size({"width": 1280, "height": 1000})
+        page.set_input_files("#wheel", folder / wheel[0])
+        page.locator("[data-part=sign]:enabled").wait_for()
+        page.get_by_text("The statement that you sign").click()
+        save(page, "submit-signing")
+        with page.expect_popup() as opened:
+            page.locator("[data-part=sign]").click()
+        _confirm(opened.value, site, ALICE, "sign-submission")
+        page.wait_for_url("**/plugins/**")
+        site.work()
+        page.goto(f"{base}/review/markdown-render/1.0.0")
+        page.get_by_label("Approve these bytes").check()
+        page.get_by_label("Comment").fill("Read all of it: one pure function, nothing imported.")
+        page.locator("[data-part=sign]:enabled").wait_for()
+        page.locator("#decide-head").evaluate("n => n.scrollIntoView({behavior: 'instant'})")
+        save(page, "review-signing")
+        with page.expect_popup() as opened:
+            page.locator("[data-part=sign]").click()
+        _confirm(opened.value, site, REVIEWERS[0], "sign-approval")
+        page.wait_for_url("**/plugins/**")
+    site.close()
+
+
+def _log_in(page: Page, site: Site, who: str, button: str) -> None:
+    page.get_by_label("E-mail address").fill(who)
+    page.get_by_label("Password").fill(site.password(who))
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+def _confirm(window: Page, site: Site, who: str, name: str) -> None:
+    window.set_viewport_size({"width": 560, "height": 820})
+    window.get_by_label("E-mail address").fill(who)
+    save(window, name)
+    _log_in(window, site, who, "Sign")
+
+
 def save(page: Page, name: str) -> None:
     """Write the picture.
 
@@ -112,6 +167,8 @@ def main(names: list[str]) -> None:
                     take(chromium, base, shot)
             if not names or "refused" in names:
                 take_refusal(chromium, base)
+            if not names or set(names) & set(SIGNING):
+                take_signing(chromium, Path(folder))
         stage.services.close()
 
 

@@ -275,6 +275,14 @@ def test_a_wrong_sign_in_request(town: Town, changes: dict[str, str], error: str
     assert "code" not in back
 
 
+UNKNOWN = statements.review_statement(
+    "a.whl",
+    DIGEST,
+    decision="approve",
+    report_sha256=DIGEST,
+    previous_sha256=None,
+    policy_sha256=DIGEST,
+).replace(b"sealgate.dev/attestation/review", b"example.com/attestation/review")
 SCAN = statements.scan_statement(
     "a.whl", DIGEST, result="PASSED", policy_sha256=DIGEST, report_sha256=DIGEST
 )
@@ -295,6 +303,7 @@ SCAN = statements.scan_statement(
         ({"authorization_details": details(statement=1)}, "invalid_authorization_details"),
         ({"authorization_details": details(b"{}")}, "invalid_authorization_details"),
         ({"authorization_details": details(SCAN)}, "invalid_authorization_details"),
+        ({"authorization_details": details(UNKNOWN)}, "invalid_authorization_details"),
         (
             {"authorization_details": details(STATEMENT[:-1] + b',"predicateType":"x"}')},
             "invalid_authorization_details",

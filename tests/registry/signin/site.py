@@ -66,6 +66,10 @@ class Site:
         """Return an account's password."""
         return self.deployment.secret(account).read_text(encoding="ascii").strip()
 
+    def token(self, account: str) -> str:
+        """Return a token for Sigstore that is bound to no statement, as a command gets it."""
+        return self._authority.tokens.mint(account)
+
     def work(self) -> None:
         """Let the worker scan and publish until nothing waits."""
         while self.worker.run_once():

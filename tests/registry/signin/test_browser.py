@@ -318,6 +318,24 @@ def test_axe_finds_no_violation(chromium: Browser, site: Site, tmp_path: Path, s
     assert found == []
 
 
+def test_a_phone_never_scrolls_the_page_sideways(
+    chromium: Browser, site: Site, tmp_path: Path
+) -> None:
+    with chromium.new_context(bypass_csp=True, viewport={"width": 360, "height": 740}) as context:
+        page = context.new_page()
+        page.goto(f"{site.url}/submit")
+        choose(page, tmp_path, make_wheel(name="phone-plugin"))
+        expect(page.get_by_role("button", name=SUBMIT_BUTTON)).to_be_enabled()
+        page.get_by_text("The statement that you sign").click()
+        with page.expect_popup() as opened:
+            page.get_by_role("button", name=SUBMIT_BUTTON).click()
+        window = opened.value
+        window.set_viewport_size({"width": 360, "height": 740})
+        window.get_by_text("The whole statement").click()
+        for made in (page, window):
+            assert made.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_without_script_the_command_is_there_and_the_form_works(
     chromium: Browser, site: Site
 ) -> None:
