@@ -1,0 +1,398 @@
+"""The Simple API's requests a second and latency, and how they grow with what is published.
+
+python benchmarks/simple_api.py [--sizes 100,10000,100000] [--seconds 4] [--output FILE]
+
+For each size, that many versions are published, ten to a plugin, and `/simple/NAME/` is asked for
+one plugin after the other: of our registry, served by waitress as in production, and of
+pypiserver, served by waitress too, from a folder of the same wheels (up to 10,000). `wrk` asks
+where it is installed (Debian package wrk), with one connection for the latency and with eight for
+the throughput; else a small client with threads does, which is slower itself. Then the page of one
+plugin is asked for as its own number of versions grows. Servers are processes of their own.
+pypiserver is installed from the package index into a virtual environment that is thrown away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import http.client
+import json
+import os
+import platform
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import venv
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from sqlalchemy import insert
+
+from registry.main import THREADS
+from registry.models import Plugin, Version
+from registry.names import confusable
+from registry.pypi.published import file_statement, names_statement, project_statement
+from registry.services import Services
+from registry.settings import PREFIX, Settings
+from registry.states import State
+from tests.support.evidence import TrustFixture
+from tests.support.registry import settings_for
+from tests.support.wheels import make_wheel
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results" / "simple_api.json"
+PER_PLUGIN = 10
+PAGE_SIZES = (10, 100, 1000)
+MOST_FILES = 10_000
+"""Wheels that are written for pypiserver."""
+CONNECTIONS = 8
+JSON = "application/vnd.pypi.simple.v1+json"
+HTML = "text/html"
+
+SERVE = """
+import json, sys
+from registry.main import serve
+from registry.settings import Settings
+serve(Settings.from_mapping(json.loads(sys.argv[1])), "127.0.0.1", int(sys.argv[2]))
+"""
+
+LUA = """
+local paths = {}
+for line in io.lines(os.getenv("BENCH_PATHS")) do paths[#paths + 1] = line end
+local at = 0
+request = function()
+  at = at %% #paths + 1
+  return wrk.format("GET", paths[at], {["Accept"] = "%s", ["Host"] = wrk.host})
+end
+done = function(summary, latency)
+  local errors = summary.errors
+  io.write(string.format('RESULT {"requests": %%d, "seconds": %%f, "p50_ms": %%f, "p99_ms": %%f, "errors": %%d}\\n',
+    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3,
+    latency:percentile(99) / 1e3,
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+end
+"""  # noqa: E501 - one line of Lua
+
+
+@dataclass(frozen=True)
+class Shop:
+    """What is published.
+
+    Attributes:
+        settings: the registry's settings.
+        names: the plugins' names, each with ten versions.
+        folder: the wheels themselves, for pypiserver; None where there are too many.
+    """
+
+    settings: Settings
+    names: Sequence[str]
+    folder: Path | None
+
+
+Measure: TypeAlias = Callable[[int, Shop, str, float], dict[str, Any]]
+"""(port, shop, what to accept, seconds) -> results."""
+
+
+def fill(folder: Path, trust: TrustFixture, counts: Sequence[int]) -> Shop:
+    """Publish one plugin for each of `counts`, with so many versions."""
+    folder.mkdir()
+    settings = settings_for(trust, folder)
+    services = Services.open(settings)
+    wheels = folder / "wheels" if sum(counts) <= MOST_FILES else None
+    if wheels is not None:
+        wheels.mkdir()
+    names = [f"plugin-{n:05d}" for n in range(len(counts))]
+    began = datetime.now(UTC)
+    for number, (name, count) in enumerate(zip(names, counts, strict=True), 1):
+        rows = [row(name, number, f"1.{n}.0", wheels, began) for n in range(count)]
+        with services.database.write() as session:
+            session.execute(insert(Plugin), [owner(name, number, trust)])
+            session.execute(insert(Version), rows)
+    services.close()
+    return Shop(settings, names, wheels)
+
+
+def owner(name: str, number: int, trust: TrustFixture) -> dict[str, Any]:
+    """Return the row of a plugin."""
+    return {
+        "id": number,
+        "name": name,
+        "confusable": confusable(name) + f"#{number}",
+        "owner_issuer": trust.issuer,
+        "owner_subject": trust.author.subject,
+        "claimed_at": datetime.now(UTC),
+    }
+
+
+def row(name: str, number: int, text: str, wheels: Path | None, at: datetime) -> dict[str, Any]:
+    """Return the row of a published version, and write its wheel where there is a folder."""
+    filename = f"{name.replace('-', '_')}-{text}-py3-none-any.whl"
+    digest, size = hashlib.sha256(filename.encode()).hexdigest(), 2000
+    if wheels is not None:
+        _, data = make_wheel(name, text)
+        (wheels / filename).write_bytes(data)
+        digest, size = hashlib.sha256(data).hexdigest(), len(data)
+    return {
+        "plugin_id": number,
+        "number": text,
+        "filename": filename,
+        "sha256": digest,
+        "size": size,
+        "package": name.replace("-", "_"),
+        "summary": "A small plugin for tests.",
+        "manifest": {},
+        "author_issuer": "https://authority.test",
+        "author_subject": "alice@example.com",
+        "state": State.PUBLISHED,
+        "submitted_at": at - timedelta(days=1),
+        "published_at": at,
+        "attempts": 1,
+        "metadata_sha256": hashlib.sha256(digest.encode()).hexdigest(),
+        "requires_python": ">=3.11",
+    }
+
+
+def plans(settings: Settings, name: str) -> dict[str, list[str]]:
+    """Return SQLite's plan of each query of the index."""
+    services = Services.open(settings)
+    found = {}
+    with services.database.engine.connect() as connection:
+        for label, statement in (
+            ("/simple/", names_statement()),
+            ("/simple/NAME/", project_statement(name)),
+            ("/files/SHA256/NAME", file_statement("0" * 64)),
+        ):
+            engine = services.database.engine
+            text = statement.compile(engine, compile_kwargs={"literal_binds": True})
+            lines = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")
+            found[label] = [line[3] for line in lines]
+    services.close()
+    return found
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+@contextmanager
+def running(command: Sequence[str], port: int) -> Iterator[None]:
+    """Run a server until it is no longer needed; return when it answers."""
+    server = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while True:
+            try:
+                if fetch(port, "/simple/plugin-00000/", HTML)[0] == 200:
+                    break
+            except OSError:
+                if server.poll() is not None or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+        yield
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def fetch(port: int, path: str, accept: str) -> tuple[int, int, float]:
+    """Return status, bytes and milliseconds of one request."""
+    began = time.perf_counter()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+    connection.request("GET", path, headers={"Accept": accept})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, len(body), (time.perf_counter() - began) * 1000
+
+
+def ask(
+    port: int, paths: Sequence[str], accept: str, connections: int, seconds: float
+) -> dict[str, Any]:
+    """Ask for the paths in turn; return requests a second and latencies in milliseconds."""
+    asked = by_wrk if shutil.which("wrk") else by_threads
+    found = asked(port, paths, accept, connections, seconds)
+    if found["errors"]:
+        raise RuntimeError(f"{found['errors']} requests failed")
+    return {
+        "requests_per_s": round(found["requests"] / found["seconds"], 1),
+        "p50_ms": round(found["p50_ms"], 2),
+        "p99_ms": round(found["p99_ms"], 2),
+    }
+
+
+def by_wrk(
+    port: int, paths: Sequence[str], accept: str, connections: int, seconds: float
+) -> dict[str, float]:
+    """Let wrk ask."""
+    with tempfile.TemporaryDirectory() as folder:
+        script, listed = Path(folder, "ask.lua"), Path(folder, "paths")
+        script.write_text(LUA % accept)
+        listed.write_text("\n".join(paths) + "\n")
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s"]
+        done = subprocess.run(
+            [*command, "--timeout", "30s", "-s", str(script), f"http://127.0.0.1:{port}/"],
+            env=os.environ | {"BENCH_PATHS": str(listed)},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=seconds + 60,
+        )
+    (line,) = (x for x in done.stdout.splitlines() if x.startswith("RESULT "))
+    result: dict[str, float] = json.loads(line.removeprefix("RESULT "))
+    return result
+
+
+def by_threads(
+    port: int, paths: Sequence[str], accept: str, connections: int, seconds: float
+) -> dict[str, float]:
+    """Ask with threads of this process, each on a connection that it keeps."""
+    times: list[float] = []
+    errors: list[int] = []
+    end = time.perf_counter() + seconds
+
+    def run(at: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        while time.perf_counter() < end:
+            at += 1
+            began = time.perf_counter()
+            connection.request("GET", paths[at % len(paths)], headers={"Accept": accept})
+            answer = connection.getresponse()
+            answer.read()
+            times.append((time.perf_counter() - began) * 1000)
+            if answer.status != 200:
+                errors.append(answer.status)
+        connection.close()
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    cuts = statistics.quantiles(times, n=100)
+    found = {"requests": len(times), "seconds": seconds, "errors": len(errors)}
+    return found | {"p50_ms": cuts[49], "p99_ms": cuts[98]}
+
+
+def measure(port: int, shop: Shop, accept: str, seconds: float) -> dict[str, Any]:
+    """Measure one server in one form of page."""
+    paths = [f"/simple/{name}/" for name in shop.names]
+    for path in paths[:50]:
+        fetch(port, path, accept)
+    whole = [fetch(port, "/simple/", accept) for _ in range(3)]
+    return {
+        "one_connection": ask(port, paths, accept, 1, seconds),
+        f"{CONNECTIONS}_connections": ask(port, paths, accept, CONNECTIONS, seconds),
+        "page_bytes": fetch(port, paths[0], accept)[1],
+        "list_of_all": {
+            "bytes": whole[0][1],
+            "median_ms": round(statistics.median(ms for _, _, ms in whole), 1),
+        },
+    }
+
+
+def measure_pages(port: int, shop: Shop, accept: str, seconds: float) -> dict[str, Any]:
+    """Measure one server's pages by how many versions they have."""
+    pages = zip(PAGE_SIZES, shop.names, strict=True)
+    return {str(n): ask(port, [f"/simple/{name}/"], accept, 1, seconds) for n, name in pages}
+
+
+def both(shop: Shop, environment: Path, measured: Measure, seconds: float) -> dict[str, Any]:
+    """Measure our registry, and pypiserver where the wheels are there."""
+    found: dict[str, Any] = {}
+    command, port = sealgate(shop)
+    with running(command, port):
+        for label, accept in (("JSON", JSON), ("HTML", HTML)):
+            found[f"sealgate {label}"] = measured(port, shop, accept, seconds)
+    if shop.folder is not None:
+        command, port = pypiserver(environment, shop.folder)
+        with running(command, port):
+            found["pypiserver HTML"] = measured(port, shop, HTML, seconds)
+    return found
+
+
+def sealgate(shop: Shop) -> tuple[list[str], int]:
+    """Return the command of our registry, and its port."""
+    port = free_port()
+    known = {field.name: getattr(shop.settings, field.name) for field in fields(Settings)}
+    values = {
+        f"{PREFIX}{name.upper()}": " ".join(value) if isinstance(value, frozenset) else str(value)
+        for name, value in known.items()
+    }
+    return [sys.executable, "-c", SERVE, json.dumps(values), str(port)], port
+
+
+def pypiserver(environment: Path, folder: Path) -> tuple[list[str], int]:
+    """Return the command of pypiserver, and its port."""
+    port = free_port()
+    serve = "waitress.serve(pypiserver.app(roots=[sys.argv[1]]), host='127.0.0.1', port=int(p)"
+    code = f"import sys, pypiserver, waitress; p = sys.argv[2]; {serve}, threads={THREADS})"
+    return [str(environment / "bin" / "python"), "-c", code, str(folder), str(port)], port
+
+
+def install_pypiserver(folder: Path) -> tuple[Path, str]:
+    """Install pypiserver; return its environment and its version."""
+    venv.create(folder, with_pip=True)
+    pip = [str(folder / "bin" / "pip"), "--disable-pip-version-check", "-q"]
+    subprocess.run([*pip, "install", "pypiserver[cache]", "waitress"], check=True, timeout=300)
+    code = "from importlib.metadata import version as v; print(v('pypiserver'), v('waitress'))"
+    command = [str(folder / "bin" / "python"), "-c", code]
+    listed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    return folder, " with waitress ".join(listed.stdout.split())
+
+
+def machine() -> dict[str, Any]:
+    """Return what the numbers were measured on."""
+    found: dict[str, Any] = {"cpus": os.cpu_count(), "system": platform.platform()}
+    found |= {"python": platform.python_version(), "load_average_before": os.getloadavg()}
+    found["libraries"] = {name: version(name) for name in ("flask", "sqlalchemy", "waitress")}
+    return found | {"client": "wrk" if shutil.which("wrk") else "threads"}
+
+
+def main() -> None:
+    """Measure, print, and write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", default="100,10000,100000")
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    results: dict[str, Any] = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "versions_per_plugin": PER_PLUGIN,
+        "sizes": {},
+    }
+    trust = TrustFixture()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        environment, results["pypiserver"] = install_pypiserver(folder / "pypiserver")
+        for size in map(int, arguments.sizes.split(",")):
+            shop = fill(folder / str(size), trust, [PER_PLUGIN] * (size // PER_PLUGIN))
+            found = both(shop, environment, measure, arguments.seconds)
+            found["query_plans"] = plans(shop.settings, shop.names[0])
+            results["sizes"][str(size)] = found
+            print(json.dumps({size: found}, indent=2), flush=True)
+        shop = fill(folder / "pages", trust, PAGE_SIZES)
+        results["page_by_its_versions"] = both(shop, environment, measure_pages, 2.0)
+        print(json.dumps(results["page_by_its_versions"], indent=2))
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    print(f"wrote {arguments.output}")
+
+
+if __name__ == "__main__":
+    main()
