@@ -13,6 +13,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -20,6 +21,9 @@ from typing import Protocol
 ROTATE_BYTES = 16 << 20
 KEPT_FILES = 8
 QUEUE_LINES = 20_000
+GATHER_SECONDS = 0.02
+"""How long the first line waits for others: a call that has just become durable goes on first, and
+many lines are one write."""
 
 _logger = logging.getLogger(__name__)
 
@@ -98,6 +102,7 @@ class Copier:
 
     def _run(self) -> None:
         while (line := self._queue.get()) is not None:
+            time.sleep(GATHER_SECONDS)
             lines = [line]
             ended = False
             while not self._queue.empty():

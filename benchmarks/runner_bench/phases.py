@@ -21,6 +21,7 @@ import runner.service as service_module
 from runner.admission import Admissions
 from runner.audit import Audit
 from runner.sandbox import Sandbox
+from runner.sandbox.cell import CellSandbox
 from runner.schemas import CompiledSchema
 from runner.service import Runner
 from trust.log import MerkleLog
@@ -77,6 +78,7 @@ class Phases:
             (Audit, "append", _audit),
             (Audit, "receipt", "receipt"),
             (Sandbox, "execute", "sandbox"),
+            (CellSandbox, "execute", "sandbox"),
             (app_module, "_answer", "answer"),
             (Flask, "wsgi_app", "total"),
             (MerkleLog, "append_many", "append"),

@@ -43,16 +43,19 @@ def main() -> None:
                 if number >= WARM_UP:
                     whole.append(taken * 1e3)
         parts: dict[str, list[float]] = json.loads(file.read_text(encoding="utf-8"))
-    print(f"{'milliseconds':<18} {'median':>8} {'p95':>8}")
+    print(f"{'milliseconds':<18} {'least':>8} {'median':>8} {'p95':>8}")
     for name, told in NAMES.items():
         if name not in parts:
             continue
         each = 2 if name in ("append", "schema") else 1  # twice in each call
-        samples = parts[name][WARM_UP * each :]
-        print(f"{name:<18} {statistics.median(samples):>8.3f} {percentile(samples, 0.95):>8.3f}  "
-              f"{f'{each} x ' if each > 1 else ''}{told}")  # fmt: skip
-    print(f"{'the caller':<18} {statistics.median(whole):>8.3f} {percentile(whole, 0.95):>8.3f}  "
-          "the whole call over HTTP, waitress and the socket included")  # fmt: skip
+        line(name, parts[name][WARM_UP * each :], f"{each} x {told}" if each > 1 else told)
+    line("the caller", whole, "the whole call over HTTP, waitress and the socket included")
+
+
+def line(name: str, samples: list[float], told: str) -> None:
+    """Print one part."""
+    figures = (min(samples), statistics.median(samples), percentile(samples, 0.95))
+    print(f"{name:<18} {' '.join(f'{figure:>8.3f}' for figure in figures)}  {told}")
 
 
 if __name__ == "__main__":

@@ -156,7 +156,8 @@ class Pool(Generic[C]):
             shelf.waiting += 1
             shelf.note_demand(time.monotonic())
             seen = shelf.failures
-            self._changed.notify_all()
+            if shelf.urgent:
+                self._changed.notify_all()
             try:
                 while True:
                     if self._closed:
@@ -196,8 +197,10 @@ class Pool(Generic[C]):
         """End a container that `take` returned; its replacement is on its way already."""
         self._bury(container)
         with self._changed:
+            full = self._count() >= self._settings.ceiling
             self._shelves[hardening].busy -= 1
-            self._changed.notify_all()
+            if full:
+                self._changed.notify_all()
 
     def state(self) -> PoolState:
         """Return how the pool stands now."""

@@ -9,8 +9,11 @@ import time
 from runner.sandbox.container import WarmContainer
 from runner.sandbox.engine import Engine
 
-BURIAL_PAUSES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Seconds before each attempt to remove a container; what is left then is for the next sweep."""
+BURIAL_PAUSES = (0.02, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""Seconds before each attempt to remove a container; what is left then is for the next sweep.
+
+The first one is for the call, which is about to record its outcome and to answer.
+"""
 
 
 class Reaper:

@@ -98,6 +98,19 @@ def test_the_floor_is_kept_ready(yard: Yard, pools: Callable[..., Pool[Stub]]) -
     assert taken in yard.buried
 
 
+def test_a_replacement_leaves_the_call_alone_but_not_one_that_waits(
+    yard: Yard, pools: Callable[..., Pool[Stub]]
+) -> None:
+    pool = pools(yard, rest_seconds=30.0)
+    until(lambda: pool.state().ready == 2)
+    held = [pool.take(SMALL), pool.take(SMALL)]
+    time.sleep(0.2)
+    assert len(yard.made) == 2
+    held.append(pool.take(SMALL, seconds=5.0))  # nothing is ready: started at once
+    for container in held:
+        pool.done(SMALL, container)
+
+
 def test_a_container_is_given_out_once(yard: Yard, pools: Callable[..., Pool[Stub]]) -> None:
     pool = pools(yard)
     seen: list[Stub] = []
