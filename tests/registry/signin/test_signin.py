@@ -217,23 +217,26 @@ def test_a_signature_is_completed_and_nothing_stored(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "status"),
+    ("changes", "status", "code"),
     [
-        ({"payload": base64.b64encode(STATEMENT + b" ").decode()}, 422),
-        ({"payload": "!"}, 400),
-        ({"signature": base64.b64encode(b"x").decode()}, 422),
-        ({"signature": 1}, 400),
-        ({"certificate": "x"}, 400),
-        ({"certificate": None}, 400),
-        ({"more": ""}, 400),
+        ({"payload": base64.b64encode(STATEMENT + b" ").decode()}, 422, "signing.signature"),
+        ({"payload": "!"}, 400, "signing.malformed"),
+        ({"signature": base64.b64encode(b"x").decode()}, 422, "signing.signature"),
+        ({"signature": 1}, 400, "signing.malformed"),
+        ({"certificate": "x"}, 400, "signing.malformed"),
+        ({"certificate": None}, 400, "signing.malformed"),
+        ({"more": ""}, 400, "signing.malformed"),
     ],
 )
-def test_what_is_not_signed_is_not_logged(site: Site, changes: dict[str, Any], status: int) -> None:
+def test_what_is_not_signed_is_not_logged(
+    site: Site, changes: dict[str, Any], status: int, code: str
+) -> None:
     before = site.log_size
     body = Signed(site, STATEMENT).body | changes
     reply = requests.post(f"{site.url}/api/v1/signing/complete", json=body, timeout=10)
     assert reply.status_code == status, reply.text
     assert reply.headers["Content-Type"].startswith("application/problem+json")
+    assert reply.json()["problems"][0]["code"] == code
     assert site.log_size == before
 
 
