@@ -23,12 +23,14 @@ class Renewal:
         seconds: how old it gets.
         idle_seconds: how long it is kept without a call.
         containers: how many there are at one time, of all plugin versions.
+        queue_seconds: how long a call waits for a free cell, or for a container to start.
     """
 
     calls: int = 2000
     seconds: float = 600.0
     idle_seconds: float = 120.0
     containers: int = 8
+    queue_seconds: float = 10.0
 
 
 Start = Callable[[], CellContainer]

@@ -1,22 +1,26 @@
 """Why a host makes no cells, and what to change there.
 
-`CellSandbox.probe` makes one container and one cell in it; nothing is read from /proc or guessed
-from versions. What fails names its step and the errno, and this module knows what that means.
+`CellSandbox.probe` makes one container and one cell in it. What fails names its step and the errno,
+and this module knows what that means. Only one thing is taken from the kernel's version: whether
+RLIMIT_NPROC counts in each user namespace by itself.
 """
 
 from __future__ import annotations
 
 import errno
 import io
+import re
 import zipfile
+from typing import Any
 
 from runner.sandbox.cell.options import CellHardening
 from runner.sandbox.engine import ENGINE_ERRORS, Engine
-from runner.sandbox.errors import SandboxUnavailable
+from runner.sandbox.errors import SandboxUnavailable, unavailable
 from runner.sandbox.harness import cell_steps
 from trust.errors import problem
 
 APPARMOR_PROFILE = "sealgate-cell"
+OLDEST_KERNEL = (5, 14)
 
 
 def _empty_wheel() -> bytes:
@@ -82,16 +86,34 @@ def not_started(error: SandboxUnavailable, hardening: CellHardening) -> SandboxU
     return error
 
 
+def check_kernel(engine: Engine) -> None:
+    """Refuse a kernel in which all cells and the whole host share one count of processes.
+
+    Raises:
+        SandboxUnavailable: the kernel is too old, or the engine does not answer.
+    """
+    release = str(_info(engine).get("KernelVersion", ""))
+    match = re.match(r"(\d+)\.(\d+)", release)
+    if match is None or (int(match[1]), int(match[2])) < OLDEST_KERNEL:
+        raise _refusal(
+            "its kernel counts the processes of all cells together",
+            release or "no version",
+            f"run Linux {'.'.join(map(str, OLDEST_KERNEL))} or later",
+        )
+
+
+def _info(engine: Engine) -> dict[str, Any]:
+    try:
+        return dict(engine.client.info())
+    except ENGINE_ERRORS as error:
+        raise unavailable("engine", "the Docker engine does not answer", value=error) from error
+
+
 def apparmor(engine: Engine) -> str:
     """Return the AppArmor profile that a container of this level needs; "" without AppArmor.
 
     Raises:
         SandboxUnavailable: the engine does not answer.
     """
-    try:
-        security = engine.client.info().get("SecurityOptions") or []
-    except ENGINE_ERRORS as error:
-        raise SandboxUnavailable(
-            problem("sandbox.engine", "the Docker engine does not answer", value=str(error))
-        ) from error
+    security = _info(engine).get("SecurityOptions") or []
     return APPARMOR_PROFILE if any("name=apparmor" in option for option in security) else ""

@@ -131,8 +131,8 @@ class CellSandbox:
         Raises:
             SandboxUnavailable: no cell came into being; the advice says what to change.
         """
-        limits = Limits()
-        container = self._start(probe.WHEEL, "probe", limits)
+        probe.check_kernel(self._engine)
+        container = self._start(probe.WHEEL, "probe", Limits())
         self._reaper.bury(container)
 
     def _start(self, wheel: bytes, digest: str, limits: Limits) -> CellContainer:
@@ -226,7 +226,7 @@ class CellSandbox:
             if self.refusal is not None:
                 raise self.refusal
             home = self._home(job)
-            container = home.take(began + job.limits.wall_seconds)
+            container = home.take(began + self.renewal.queue_seconds)
         except SandboxUnavailable as error:
             context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             parts = (error.problem.what, error.problem.value, error.problem.advice)
