@@ -18,6 +18,8 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from runner import jwt_callers
+from runner.jwt_callers import Issuer
 from runner.sandbox.execution import Level
 from trust.errors import problem
 from trust.identity import Identity
@@ -66,17 +68,19 @@ class Caller:
 
     Attributes:
         name: what the audit log calls it.
-        token_sha256: hexadecimal digest of its token.
+        token_sha256: hexadecimal digest of its token; None where `identity` says who it is.
         grants: what it may call.
-        expires: when its token ends, aware, or None.
+        identity: whom a configured issuer's token must name, or None.
+        expires: when its token, or the caller itself, ends, aware, or None.
         may_read_audit: whether it may read entries of the audit log.
         calls_per_minute: its bound in a minute, or None.
         calls_at_once: its bound of calls under way at one time, or None.
     """
 
     name: str
-    token_sha256: str = field(repr=False)
+    token_sha256: str | None = field(repr=False)
     grants: tuple[Grant, ...]
+    identity: Identity | None = None
     expires: datetime | None = None
     may_read_audit: bool = False
     calls_per_minute: int | None = None
@@ -127,20 +131,24 @@ class Policy:
     revoked: tuple[Revocation, ...]
     record_arguments: bool
     pool: PoolBounds = PoolBounds()
+    issuers: Mapping[str, Issuer] = field(default_factory=dict)
 
     def authenticate(self, token: str, now: datetime) -> Passed[Caller] | Failed:
-        """Find the caller who holds `token`. Every caller is compared, in constant time.
+        """Find the caller who holds `token`: a configured issuer's, or else an opaque one.
 
         Args:
             token: the bearer token as it came.
             now: the time, aware.
         """
-        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
-        found: Caller | None = None
-        for caller in self.callers:
-            if hmac.compare_digest(caller.token_sha256, digest):
-                found = caller
-        if found is None or not token:
+        issuer = jwt_callers.issuer_of(token, self.issuers)
+        if issuer is None:
+            found = self._holder(token)
+        else:
+            verified = jwt_callers.verify(token, issuer, now)
+            if isinstance(verified, Failed):
+                return verified
+            found = next((c for c in self.callers if c.identity == verified.value), None)
+        if found is None:
             return _denied(
                 "caller.unknown",
                 "the bearer token is not one of a known caller",
@@ -156,6 +164,15 @@ class Policy:
                 advice="ask the operator for a new token",
             )
         return Passed(found)
+
+    def _holder(self, token: str) -> Caller | None:
+        """Find the caller of an opaque token. Every caller is compared, in constant time."""
+        digest = hashlib.sha256(token.encode("utf-8", "surrogateescape")).hexdigest()
+        found: Caller | None = None
+        for caller in self.callers:
+            if hmac.compare_digest(caller.token_sha256 or "", digest):
+                found = caller
+        return found if token else None
 
     def may_call(
         self, caller: Caller, plugin: str, version: str | None, method: str

@@ -15,6 +15,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier
 from packaging.version import InvalidVersion, Version
 
+from runner.jwt_callers import Issuer, read_keys
 from runner.policy import (
     Caller,
     Grant,
@@ -124,14 +125,30 @@ def _contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
                 where=where,
             )
 
+    for i, issuer in enumerate(document.get("issuers", ())):
+        yield from once("issuer", issuer["issuer"], f"/issuers/{i}/issuer")
+        yield from read_keys(issuer["jwks"], f"/issuers/{i}/jwks")[1]
     for i, rule in enumerate(document["plugins"]):
         yield from once("plugin", rule["name"], f"/plugins/{i}/name")
         yield from specifiers(rule["versions"], f"/plugins/{i}/versions")
         yield from specifiers(rule.get("cell_versions", "*"), f"/plugins/{i}/cell_versions")
     for i, caller in enumerate(document["callers"]):
         yield from once("caller", caller["name"], f"/callers/{i}/name")
-        yield from once("token", caller["token_sha256"], f"/callers/{i}/token_sha256")
-        if caller["token_sha256"] == hashlib.sha256(b"").hexdigest():
+        if "identity" in caller:
+            named = Identity(**caller["identity"])
+            yield from once("identity", str(named), f"/callers/{i}/identity")
+            if ("issuer", named.issuer) not in seen:
+                yield problem(
+                    "policy.unknown-issuer",
+                    "a caller is known by an issuer that the policy does not list",
+                    value=named.issuer,
+                    expected="an issuer under /issuers",
+                    advice="add the issuer with its keys, or remove the caller",
+                    where=f"/callers/{i}/identity/issuer",
+                )
+        else:
+            yield from once("token", caller["token_sha256"], f"/callers/{i}/token_sha256")
+        if caller.get("token_sha256") == hashlib.sha256(b"").hexdigest():
             yield problem(
                 "policy.empty-token",
                 "the caller's token is the empty string",
@@ -194,11 +211,12 @@ def _build(document: Mapping[str, Any], digest: str) -> Policy:
         callers=tuple(
             Caller(
                 name=caller["name"],
-                token_sha256=caller["token_sha256"],
+                token_sha256=caller.get("token_sha256"),
                 grants=tuple(
                     Grant(g["plugin"], Versions.parse(g["versions"]), frozenset(g["methods"]))
                     for g in caller["allow"]
                 ),
+                identity=Identity(**caller["identity"]) if "identity" in caller else None,
                 expires=_moment(caller["expires"]) if "expires" in caller else None,
                 may_read_audit=caller.get("audit", False),
                 calls_per_minute=caller.get("calls_per_minute"),
@@ -229,4 +247,10 @@ def _build(document: Mapping[str, Any], digest: str) -> Policy:
         pool=PoolBounds(**document["sandbox"]["pool"])
         if "pool" in document["sandbox"]
         else PoolBounds(),
+        issuers={
+            issuer["issuer"]: Issuer(
+                issuer["issuer"], issuer["audience"], read_keys(issuer["jwks"], "")[0]
+            )
+            for issuer in document.get("issuers", ())
+        },
     )
