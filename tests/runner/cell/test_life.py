@@ -117,6 +117,24 @@ def test_the_container_is_killed_in_mid_call(image_id: str) -> None:
         assert run(sandbox, source, {"s": 0}).result == 1
 
 
+def test_a_container_ends_with_its_runner(image_id: str) -> None:
+    """What is left when the runner's connection breaks, as it does when it is killed."""
+    source = "import time\ndef run(arguments):\n    time.sleep(30)\n"
+    with opened(image_id) as sandbox:
+        run(sandbox, HONEST)
+        (idle,) = ids(sandbox)
+        with concurrent.futures.ThreadPoolExecutor(1) as threads:
+            call = threads.submit(run, sandbox, source, wall_seconds=30.0)
+            until(lambda: len(ids(sandbox)) == 2)
+            time.sleep(0.5)
+            for home in sandbox._homes.values():
+                for container in home._running:
+                    container.disconnect()
+            assert call.result().status in ("protocol_error", "unavailable")
+        until(lambda: not ids(sandbox))
+        assert idle not in ids(sandbox)
+
+
 def test_each_version_and_each_limit_has_its_own_container(image_id: str) -> None:
     with opened(image_id, Renewal(containers=2)) as sandbox:
         assert run(sandbox, HONEST).result == 1
