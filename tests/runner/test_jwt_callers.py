@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import jwt
@@ -170,8 +171,15 @@ def test_a_public_key_is_no_hmac_secret(name: str) -> None:
     ]
     for secret in encoded:
         header = {"alg": "HS256", "kid": name}
-        forged = raw(header, CLAIMS, lambda data, s=secret: hmac.digest(s, data, "sha256"))
+        forged = raw(header, CLAIMS, partial(hmac.digest, secret, digest="sha256"))
         assert code(policy().authenticate(forged, NOW)) == "caller.token-signature"
+
+
+def test_a_token_does_not_name_its_algorithm() -> None:
+    """A signature that is right counts for nothing under the name of another algorithm."""
+    for name in ("HS256", "none", "ES256"):
+        lying = raw({"alg": name, "kid": "EdDSA"}, CLAIMS, ED_KEY.sign)
+        assert code(policy().authenticate(lying, NOW)) == "caller.token-signature"
 
 
 def test_a_token_brings_no_key_of_its_own() -> None:
