@@ -5,19 +5,26 @@ of the *call*. A call that was executed is answered with 200 whatever its end (`
 `plugin_error`, `timeout`, `resource_limit`): a proxy or client library that repeats 5xx must not
 run a plugin twice. Otherwise: 401, 403 (`refused`), 400, 413, 415, 422 (`invalid_arguments`),
 503 with Retry-After (`unavailable`: it could not be decided, executed or recorded).
+
+With `Prefer: respond-async` (RFC 7240) a call that is taken on is answered with 202 and its
+request id; its reply is then read from the address in Location, by the same caller.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from runner.audit import Audit
 from runner.calls import MAX_BODY_BYTES, InvocationReply, error_of, parse_request
+from runner.desk import Desk, Key, Taken
+from runner.idempotency import HEADER, OtherRequest, check_key
 from runner.metrics import MEDIA_TYPE, Metrics
 from runner.openapi import document
 from runner.policy import Caller
@@ -48,7 +55,11 @@ _logger = logging.getLogger(__name__)
 
 
 def _json(value: Any, code: int = 200, media: str = "application/json") -> Response:
-    response = Response(strictjson.dumps(value), code, mimetype=media)
+    return _wire(strictjson.dumps(value), code, media)
+
+
+def _wire(body: bytes, code: int, media: str) -> Response:
+    response = Response(body, code, mimetype=media)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     if code == 503:
@@ -78,6 +89,33 @@ def _turned_away(reply: InvocationReply, over: OverQuota) -> Response:
     response = _json(reply.as_dict(), over.code)
     response.headers["Retry-After"] = str(over.retry_after)
     return response
+
+
+def _taken(taken: Taken) -> Response:
+    """Answer a call that was taken on: its reply, or 202 while it is under way."""
+    if taken.reply is None:
+        return _accepted(taken.request_id, replayed=taken.replayed)
+    response = _wire(taken.reply.body, CODES[taken.reply.status], "application/json")
+    if taken.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _accepted(request_id: str, *, replayed: bool = False) -> Response:
+    response = _json({"request_id": request_id, "status": "accepted"}, 202)
+    response.headers["Location"] = f"{INVOCATIONS}/{request_id}"
+    response.headers["Retry-After"] = "1"
+    if request.method == "POST":
+        response.headers["Preference-Applied"] = "respond-async"
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _prefers_async() -> bool:
+    """Whether a `Prefer` header asks for `respond-async`; its other preferences are not obeyed."""
+    wishes = ",".join(request.headers.getlist("Prefer")).split(",")
+    return any(wish.split(";")[0].strip().lower() == "respond-async" for wish in wishes)
 
 
 def _bearer() -> str:
@@ -113,6 +151,7 @@ def create_app(
     """
     quotas = quotas or Quotas(CALLS_AT_ONCE)
     metrics = metrics or Metrics()
+    desk = Desk(runner, quotas)
     app = Flask(__name__, static_folder=None)
     # One byte more than a body may have, so that one that is too large is answered by us.
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES + 1
@@ -140,11 +179,35 @@ def create_app(
         parsed = parse_request(body)
         if isinstance(parsed, Failed):
             return _answer(runner.malformed(caller, parsed.problems), 400)
+        key = None
+        if HEADER in request.headers:
+            named = check_key(request.headers[HEADER])
+            if isinstance(named, Failed):
+                return _answer(runner.malformed(caller, named.problems), 400)
+            key = Key(named.value, hashlib.sha256(body).hexdigest())
         try:
-            with quotas.slot(caller):
-                return _answer(runner.invoke(parsed.value, caller))
+            return _taken(desk.take(parsed.value, caller, key, later=_prefers_async()))
         except OverQuota as over:
             return _turned_away(runner.turned_away(caller, over.problems), over)
+        except OtherRequest as other:
+            return _answer(runner.malformed(caller, other.problems))
+
+    @app.get(f"{INVOCATIONS}/<uuid:request_id>")
+    def result(request_id: UUID) -> Response:
+        outcome = runner.authenticate(_bearer())
+        if isinstance(outcome, Failed):
+            return _problems(401, outcome.problems)
+        found = desk.find(str(request_id), outcome.value)
+        if found is None:
+            missing = problem(
+                "call.not-kept", "no reply of this caller is kept under this request id",
+                value=request_id, expected="the id of a call whose reply is still kept",
+                advice="look for the request id in the audit log",
+            )  # fmt: skip
+            return _problems(404, (missing,))
+        if found.reply is None:
+            return _accepted(found.request_id)
+        return _wire(found.reply.body, 200, "application/json")
 
     _audit_routes(app, runner, audit)
     _probe_routes(app, readiness, metrics)

@@ -85,6 +85,7 @@ class InvocationReply:
         sandbox: runtime, level, image and limits; None if nothing ran.
         evidence: what was verified about the plugin; None if it was not admitted.
         receipt: proof that the call is in the audit log; None where there is no record.
+        executed: whether the plugin ran, or may have run; not part of the JSON object.
     """
 
     request_id: str
@@ -97,6 +98,7 @@ class InvocationReply:
     sandbox: Mapping[str, Any] | None = None
     evidence: Mapping[str, Any] | None = None
     receipt: Mapping[str, Any] | None = field(default=None, repr=False)
+    executed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the reply as the JSON object of the HTTP API."""

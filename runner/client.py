@@ -6,6 +6,7 @@ receipt with the audit log's pinned key. It raises only where there is no answer
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ _MEMBERS = frozenset(
     ("request_id", "status", "result", "error", "stdout", "stderr", "usage", "sandbox",
      "evidence", "receipt")
 )  # fmt: skip
+
+_NOT_TAKEN_ON = ("refused", "invalid_arguments", "unavailable")
+_REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class NoReply(SealgateError):
@@ -85,6 +89,55 @@ def _no_reply(url: str, what: str, value: object) -> NoReply:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A JSON object that came over HTTP."""
+
+    url: str
+    code: int
+    headers: Mapping[str, str]
+    data: Mapping[str, Any]
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the call is under way."""
+        found = str(self.data.get("request_id"))
+        return self.code == 202 and _REQUEST_ID.fullmatch(found) is not None
+
+    @property
+    def replayed(self) -> bool:
+        """Whether this was answered before."""
+        return self.headers.get("Idempotency-Replayed") == "true"
+
+    def reply(self) -> Reply:
+        """Return it as a reply, or raise `NoReply`."""
+        if set(self.data) != _MEMBERS:
+            what = "the answer is not a runner's"
+            if self.code == 404:
+                what = "no reply is kept there"
+            raise _no_reply(self.url, what, f"HTTP {self.code}")
+        retry = self.headers.get("Retry-After", "")
+        return Reply(
+            str(self.data["status"]),
+            str(self.data["request_id"]),
+            self.data,
+            int(retry) if retry.isdecimal() else None,
+        )
+
+
+def _headers(idempotency_key: str | None) -> dict[str, str]:
+    return {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+
+
+def _body(
+    plugin: str, method: str, arguments: Mapping[str, Any] | None, version: str | None
+) -> bytes:
+    body: dict[str, Any] = {"plugin": plugin, "method": method, "arguments": arguments or {}}
+    if version is not None:
+        body["version"] = version
+    return strictjson.dumps(body)
+
+
 class RunnerClient:
     """Calls one runner; may be shared by threads as far as `requests.Session` may."""
 
@@ -108,6 +161,8 @@ class RunnerClient:
         method: str,
         arguments: Mapping[str, Any] | None = None,
         version: str | None = None,
+        *,
+        idempotency_key: str | None = None,
     ) -> Reply:
         """Call one method.
 
@@ -116,22 +171,65 @@ class RunnerClient:
             method: one that its manifest declares.
             arguments: valid against the method's schema.
             version: a version; None for the highest that is allowed.
+            idempotency_key: the same for each repetition of one call that must not run twice.
 
         Raises:
             NoReply: no answer, or not a runner's.
         """
-        body: dict[str, Any] = {"plugin": plugin, "method": method, "arguments": arguments or {}}
-        if version is not None:
-            body["version"] = version
-        return self._post(strictjson.dumps(body))
+        answer = self._post(_body(plugin, method, arguments, version), _headers(idempotency_key))
+        return answer.reply()
 
-    def _post(self, body: bytes) -> Reply:
+    def submit(
+        self,
+        plugin: str,
+        method: str,
+        arguments: Mapping[str, Any] | None = None,
+        version: str | None = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> str:
+        """Ask for a call without waiting for it; takes what `invoke` takes.
+
+        Returns:
+            The request id, for `result`.
+
+        Raises:
+            CallFailed: the call was not taken on.
+            NoReply: no answer, or not a runner's.
+        """
+        headers = _headers(idempotency_key) | {"Prefer": "respond-async"}
+        answer = self._post(_body(plugin, method, arguments, version), headers)
+        if answer.accepted:
+            return str(answer.data["request_id"])
+        reply = answer.reply()
+        if reply.status in _NOT_TAKEN_ON and not answer.replayed:
+            raise CallFailed(reply)
+        return reply.request_id
+
+    def result(self, request_id: str) -> Reply | None:
+        """Return the reply of a call that was submitted; None while it is under way.
+
+        Raises:
+            NoReply: no reply is kept under this id, no answer, or not a runner's.
+        """
+        if not _REQUEST_ID.fullmatch(request_id):
+            raise _no_reply(self._url, "this is not a request id", request_id)
+        answer = self._ask("GET", f"{self._url}/{request_id}", None, {})
+        return None if answer.accepted else answer.reply()
+
+    def _post(self, body: bytes, headers: Mapping[str, str]) -> _Answer:
+        return self._ask("POST", self._url, body, {"Content-Type": "application/json", **headers})
+
+    def _ask(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> _Answer:
         deadline = time.monotonic() + self._seconds
         try:
-            with self._session.post(
-                self._url,
+            with self._session.request(
+                method,
+                url,
                 data=body,
-                headers={"Content-Type": "application/json"},
+                headers=headers,
                 timeout=(10.0, self._seconds),
                 allow_redirects=False,
                 stream=True,
@@ -140,23 +238,18 @@ class RunnerClient:
                 for chunk in response.iter_content(1 << 16):
                     data += chunk
                     if len(data) > MAX_REPLY_BYTES or time.monotonic() > deadline:
-                        raise _no_reply(self._url, "the answer is too large or slow", len(data))
-                retry = response.headers.get("Retry-After", "")
+                        raise _no_reply(url, "the answer is too large or slow", len(data))
+                headers = response.headers
                 status = response.status_code
         except requests.RequestException as error:
-            raise _no_reply(self._url, "the runner does not answer", error) from error
+            raise _no_reply(url, "the runner does not answer", error) from error
         try:
-            reply = strictjson.loads(bytes(data), max_bytes=MAX_REPLY_BYTES, max_depth=256)
+            found = strictjson.loads(bytes(data), max_bytes=MAX_REPLY_BYTES, max_depth=256)
         except strictjson.InvalidJSON as error:
-            raise _no_reply(self._url, "the answer is not JSON", f"HTTP {status}") from error
-        if not isinstance(reply, dict) or set(reply) != _MEMBERS:
-            raise _no_reply(self._url, "the answer is not a runner's", f"HTTP {status}")
-        return Reply(
-            str(reply["status"]),
-            str(reply["request_id"]),
-            reply,
-            int(retry) if retry.isdecimal() else None,
-        )
+            raise _no_reply(url, "the answer is not JSON", f"HTTP {status}") from error
+        if not isinstance(found, dict):
+            raise _no_reply(url, "the answer is not a runner's", f"HTTP {status}")
+        return _Answer(url, status, headers, found)
 
     def close(self) -> None:
         """Let go of the connections."""

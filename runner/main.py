@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,10 @@ from trust.log import NoteVerifier
 THREADS = CALLS_AT_ONCE + 8
 """Requests that are served at one time: every call that is taken on, and probes beside them."""
 CHECKPOINT_SECONDS = 2.0
+GRACE_SECONDS = 15.0
+"""How long calls under way may go on when the runner is told to end."""
+LINGER_SECONDS = 0.3
+"""How long their replies have to leave after that."""
 ENGINE_SECONDS = 2.0
 """How long the engine may take to answer a readiness probe."""
 
@@ -109,6 +114,7 @@ class Service:
     audit: Audit
     policy: Policy
     live_policy: LivePolicy
+    quotas: Quotas
 
 
 def _read(path: Path) -> bytes:
@@ -260,7 +266,8 @@ def open_service(
             running=lambda: quotas.running,
         )
         app = create_app(runner, audit, Readiness(checks, clock.steady), quotas, metrics)
-        yield Service(app, runner, audit, policy, live)
+        stack.callback(quotas.drain, GRACE_SECONDS)
+        yield Service(app, runner, audit, policy, live, quotas)
 
 
 class _JsonLines(logging.Formatter):
@@ -289,6 +296,9 @@ def _log_to_stderr() -> None:
 def serve(settings: RunnerSettings, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT; then no call is taken, running ones end, the log is closed.
 
+    From SIGTERM on new calls are turned away with 503, and those under way, also the ones that
+    nobody waits for, have `GRACE_SECONDS` to end; a second SIGTERM closes the connections.
+
     Raises:
         SealgateError: the runner does not start.
     """
@@ -304,8 +314,21 @@ def serve(settings: RunnerSettings, host: str, port: int) -> None:
             channel_timeout=60,
         )
 
+        main = threading.main_thread().ident or 0
+        stopping = threading.Event()
+
+        def end() -> None:
+            busy = service.quotas.running > 0
+            service.quotas.drain(GRACE_SECONDS)
+            if busy:
+                time.sleep(LINGER_SECONDS)
+            signal.pthread_kill(main, signal.SIGTERM)
+
         def stop(_signal: int, _frame: FrameType | None) -> None:
-            raise SystemExit(0)
+            if stopping.is_set():
+                raise SystemExit(0)
+            stopping.set()
+            threading.Thread(target=end, name="end", daemon=True).start()
 
         signal.signal(signal.SIGTERM, stop)
         _logger.info("ready on http://%s:%s", host, port)

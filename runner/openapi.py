@@ -66,6 +66,16 @@ _REPLY = {
         "receipt": {"anyOf": [{"type": "null"}, {"$ref": "#/components/schemas/Receipt"}]},
     },
 }  # fmt: skip
+_ACCEPTED = {
+    "description": "The call is under way; Location has the address of its reply.",
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["request_id", "status"],
+    "properties": {
+        "request_id": {"type": "string", "format": "uuid"},
+        "status": {"const": "accepted"},
+    },
+}
 _DETAILS = {
     "description": "RFC 9457 problem details.",
     "type": "object",
@@ -88,6 +98,18 @@ def _reply(description: str) -> dict[str, Any]:
         "description": description,
         "content": _content({"$ref": "#/components/schemas/Reply"}),
     }
+
+
+def _accepted() -> dict[str, Any]:
+    return {
+        "description": "Under way. Location: the address of the reply; Retry-After: seconds.",
+        "content": _content({"$ref": "#/components/schemas/Accepted"}),
+        "headers": {name: {"schema": {"type": "string"}} for name in ("Location", "Retry-After")},
+    }
+
+
+def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
 def _refusal(description: str) -> dict[str, Any]:
@@ -122,6 +144,7 @@ def document() -> dict[str, Any]:
         "security": [{"bearer": []}],
         "paths": {
             "/v1/invocations": {"post": _invocations()},
+            "/v1/invocations/{request_id}": {"get": _result()},
             "/v1/audit/checkpoint": {
                 "get": {
                     "summary": "The audit log's signed checkpoint (C2SP tlog-checkpoint)",
@@ -217,6 +240,7 @@ def document() -> dict[str, Any]:
             "schemas": {
                 "Request": REQUEST_SCHEMA,
                 "Reply": _REPLY,
+                "Accepted": _ACCEPTED,
                 "Receipt": _RECEIPT,
                 "Problem": _PROBLEM,
                 "ProblemDetails": _DETAILS,
@@ -231,21 +255,51 @@ def _invocations() -> dict[str, Any]:
         "description": "The reply has the same shape always. 200 means that the plugin was "
         "executed, and `status` how that ended; 4xx means that it was not executed; 503 means "
         "that it could not be decided, executed or recorded.",
+        "parameters": [
+            _header(
+                "Idempotency-Key",
+                "A call with this key that was executed is not executed again: its reply is "
+                "given again, with the header Idempotency-Replayed. Belongs to one caller and one "
+                "body; remembered for 10 minutes.",
+                {"type": "string", "pattern": "^[\\x21-\\x7e]{1,200}$"},
+            ),
+            _header("Prefer", "respond-async (RFC 7240): answer with 202.", {"type": "string"}),
+        ],
         "requestBody": {
             "required": True,
             "content": _content({"$ref": "#/components/schemas/Request"}),
         },
         "responses": {
             "200": _reply("Executed: ok, plugin_error, timeout or resource_limit."),
-            "400": _reply("invalid_arguments: the body is not a request."),
+            "202": _accepted(),
+            "400": _reply("invalid_arguments: the body or Idempotency-Key is not valid."),
             "401": _reply("refused: no valid bearer token."),
             "403": _reply("refused: by the policy or by the gate."),
             "413": _reply("invalid_arguments: the body is too large."),
             "415": _reply("invalid_arguments: the body is not JSON."),
-            "422": _reply("invalid_arguments: they break the method's schema."),
+            "422": _reply(
+                "invalid_arguments: they break the method's schema, or the idempotency key was "
+                "used for another body."
+            ),
             "429": _reply("unavailable: this caller is over its quota; see Retry-After."),
             "503": _reply(
                 "unavailable: not decided, run or recorded, and no result; see Retry-After."
             ),
+        },
+    }
+
+
+def _result() -> dict[str, Any]:
+    where = {"type": "string", "format": "uuid"}
+    return {
+        "summary": "The reply of a call that was asked for with Prefer or Idempotency-Key",
+        "description": "Only for its caller; kept in memory for at most 10 minutes.",
+        "parameters": [{"name": "request_id", "in": "path", "required": True, "schema": where}],
+        "responses": {
+            "200": _reply("It ended; `status` says how."),
+            "202": _accepted(),
+            "401": _refusal("No valid token."),
+            "404": _refusal("No reply of this caller is kept under this id."),
+            "503": _refusal("The runner failed."),
         },
     }

@@ -43,6 +43,8 @@ class Quotas:
         self._at_once = at_once
         self._steady = steady
         self._lock = threading.Lock()
+        self._ended = threading.Condition(self._lock)
+        self._ends_at: float | None = None
         self._running: Counter[str] = Counter()
         self._full_at: dict[str, float] = {}
 
@@ -68,9 +70,32 @@ class Quotas:
                 self._running[caller.name] -= 1
                 if not self._running[caller.name]:
                     del self._running[caller.name]
+                self._ended.notify_all()
+
+    def drain(self, seconds: float) -> bool:
+        """Take no more calls, and wait until none is under way; return whether that came.
+
+        Called again, it waits no longer than the first call of it does.
+        """
+        with self._ended:
+            if self._ends_at is None:
+                self._ends_at = self._steady() + seconds
+            left = max(0.0, self._ends_at - self._steady())
+            return self._ended.wait_for(lambda: not self._running.total(), left)
 
     def _enter(self, caller: Caller) -> None:
         with self._lock:
+            if self._ends_at is not None:
+                raise OverQuota(
+                    problem(
+                        "call.shutting-down",
+                        "the runner is shutting down and takes no more calls",
+                        expected="a runner that goes on",
+                        advice="try again in a moment, or another runner",
+                    ),
+                    503,
+                    5,
+                )
             own, most = self._running[caller.name], caller.calls_at_once
             if most is not None and own >= most:
                 raise OverQuota(

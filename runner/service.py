@@ -75,6 +75,7 @@ class _Road:
     origin: Origin
     admission: Admission | None = None
     decision: Recorded | None = None
+    executed: bool = False
 
     def evidence(self) -> dict[str, Any] | None:
         """Return the `evidence` member of the reply."""
@@ -130,10 +131,12 @@ class Runner:
         """Find the caller who holds `token`."""
         return self.policy.authenticate(token, self._clock.now())
 
-    def invoke(self, request: InvocationRequest, caller: Caller) -> InvocationReply:
-        """Answer one call of an authenticated caller."""
+    def invoke(
+        self, request: InvocationRequest, caller: Caller, request_id: str | None = None
+    ) -> InvocationReply:
+        """Answer one call of an authenticated caller; `request_id` is a fresh UUID by default."""
         call = Call(
-            str(uuid.uuid4()),
+            request_id or str(uuid.uuid4()),
             caller=caller.name,
             plugin=request.plugin,
             version=request.version,
@@ -152,7 +155,7 @@ class Runner:
         seconds = self._clock.steady() - started
         self._metrics.phase("total", seconds)
         _logger.info("call %s: %s in %.1f ms", reply.request_id, reply.status, seconds * 1000)
-        return reply
+        return replace(reply, executed=road.executed)
 
     def malformed(self, caller: Caller, problems: Sequence[Problem]) -> InvocationReply:
         """Answer a request of an authenticated caller whose body cannot be read."""
@@ -256,6 +259,7 @@ class Runner:
         )
         recorded = self._clock.steady()
         self._metrics.phase("record", recorded - before)
+        road.executed = True  # or it may have been, whatever happens from here on
         execution = self._sandbox.execute(
             Job(
                 wheel=admission.wheel,
@@ -267,6 +271,8 @@ class Runner:
                 level=road.policy.level_of(road.call.plugin or "", road.call.version),
             )
         )
+        # Time runs from sending the request: without any, the plugin was never sent one.
+        road.executed = execution.status != "unavailable" or execution.usage.wall_seconds > 0
         executed = self._clock.steady()
         self._metrics.phase("execute", executed - recorded)
         reply = self._finish(road, method, execution)
