@@ -156,6 +156,9 @@ def without_response(status: Status, detail: str, context: Context) -> Execution
 
 def of_death(death: Death, context: Context) -> Execution:
     """Return what came of a call whose container ended without a response."""
+    if death.engine_lost:
+        detail = "the connection to the Docker engine broke in mid-call"
+        return without_response("unavailable", detail, context)
     if death.out_of_memory:
         return without_response(*_out_of_memory(context.limits)[::2], context)
     gvisor = context.sandbox.get("runtime") == "runsc"

@@ -213,6 +213,7 @@ def test_the_status_that_the_caller_sees(answer: Response, status: str) -> None:
         (Death(137, False), "runc", "protocol_error"),
         (Death(0, False), "runc", "protocol_error"),
         (Death(None, False), "runc", "protocol_error"),
+        (Death(None, False, True), "runc", "unavailable"),
         (Death(137, False), "runsc", "resource_limit"),
         (Death(2, False), "runsc", "resource_limit"),
         (Death(2, False), "runc", "protocol_error"),
