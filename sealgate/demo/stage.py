@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 COMMAND_SECONDS = 180
-SHOWN_LINES = 16
+FIRST_LINES, LAST_LINES = 11, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,11 @@ class Stage:
         ran = self._run([sys.executable, "-m", "sealgate", "--home", str(self.home), *words])
         if not quiet:
             lines = [line for line in (ran.out + ran.err).splitlines() if line.strip()]
-            for line in lines[:SHOWN_LINES]:
+            if len(lines) > FIRST_LINES + LAST_LINES + 1:
+                left_out = f"… {len(lines) - FIRST_LINES - LAST_LINES} more lines"
+                lines = [*lines[:FIRST_LINES], left_out, *lines[-LAST_LINES:]]
+            for line in lines:
                 print(f"    {line[:150]}")
-            if len(lines) > SHOWN_LINES:
-                print(f"    … {len(lines) - SHOWN_LINES} more lines")
             sys.stdout.flush()
         return ran
 
