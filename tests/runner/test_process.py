@@ -128,7 +128,10 @@ def test_a_call_end_to_end(process: Process) -> None:
         assert refused.status == "refused"
         assert refused.raw["usage"] is None
         with ThreadPoolExecutor(4) as pool:
-            replies = pool.map(lambda n: client.invoke(NAME, "greet", {"name": str(n)}), range(8))
+            # The version is named: without it the new one is chosen as soon as the list is old.
+            replies = pool.map(
+                lambda n: client.invoke(NAME, "greet", {"name": str(n)}, "1.0.0"), range(8)
+            )
             assert [r.result["greeting"] for r in replies] == [f"Hello, {n}!" for n in range(8)]
     assert requests.get(f"{process.url}/readyz", timeout=5).json()["checks"]["sandbox"] == []
     assert process.stop() == 0
@@ -137,6 +140,30 @@ def test_a_call_end_to_end(process: Process) -> None:
     assert all(line.startswith(b"{") for line in lines)
     with open_source(site.log) as source:
         report = verify(source, site.vkey)
+    assert (report.problems, report.open_calls) == ([], [])
+
+
+def test_sigterm_lets_calls_end_and_takes_no_more(real: Site) -> None:
+    process = Process(real).wait_ready()
+    with process.client() as client, ThreadPoolExecutor(1) as pool:
+        assert client.invoke(NAME, "greet", {"name": "Ada"}).status == "ok"
+        waiting = pool.submit(process.client().invoke, NAME, "sleep", {"seconds": 3})
+        later = client.submit(NAME, "sleep", {"seconds": 3.2})
+        deadline = time.monotonic() + 20
+        while len(real.records()) < 4 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        refused = client.invoke(NAME, "greet", {"name": "Ada"})
+        assert [p.code for p in refused.problems] == ["call.shutting-down"]
+        assert client.result(later) is None
+        assert waiting.result(30).status == "ok"
+    assert process.process.wait(30) == 0
+    outcomes = [r for r in real.records() if r["type"] == "outcome"]
+    assert [r["status"] for r in outcomes] == ["ok", "ok", "ok"]
+    assert later in [r["request_id"] for r in outcomes]
+    with open_source(real.log) as source:
+        report = verify(source, real.vkey)
     assert (report.problems, report.open_calls) == ([], [])
 
 
