@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.runner_bench.variant import NotAvailable, Variant
+from benchmarks.runner_bench.variant import NotAvailable, TurnedAway, Variant
 
 QUIET = 0.15
 """The share of the processors that may be busy when the machine counts as settled."""
@@ -120,15 +120,13 @@ def latency(
     }
 
 
-def burst(
-    call: Callable[[], object], clients: int, seconds: float, lead: float
-) -> tuple[int, float]:
+def burst(call: Callable[[], object], clients: int, seconds: float, lead: float) -> tuple[int, int]:
     """Call from `clients` threads for `lead + seconds`; return what ended in the last `seconds`.
 
     The lead uses up what was made ahead, so that only what is kept up counts.
 
     Returns:
-        How many calls ended within the window, and the window's length in seconds.
+        How many calls ended within the window, and how many were turned away in all.
 
     Raises:
         Exception: the first one that a call raised.
@@ -136,17 +134,23 @@ def burst(
     start = time.monotonic() + lead
     end = start + seconds
     counted: list[int] = []
+    turned_away: list[int] = []
     errors: list[Exception] = []
 
     def work() -> None:
-        mine = 0
+        mine = refused = 0
         try:
             while not errors and time.monotonic() < end:
-                call()
-                mine += start <= time.monotonic() < end
+                try:
+                    call()
+                except TurnedAway:
+                    refused += 1
+                else:
+                    mine += start <= time.monotonic() < end
         except Exception as error:  # noqa: BLE001 - raised by the caller
             errors.append(error)
         counted.append(mine)
+        turned_away.append(refused)
 
     threads = [threading.Thread(target=work) for _ in range(clients)]
     for thread in threads:
@@ -155,7 +159,7 @@ def burst(
         thread.join()
     if errors:
         raise errors[0]
-    return sum(counted), seconds
+    return sum(counted), sum(turned_away)
 
 
 def sustained(
@@ -168,6 +172,7 @@ def sustained(
 ) -> dict[str, dict[str, Any]]:
     """Measure executions per second under saturation; the best number of clients counts."""
     found: dict[str, dict[int, list[float]]] = {}
+    turned_away: dict[str, int] = {}
     for number in range(rounds):
         for variant in variants:
             for clients in variant.clients:
@@ -175,14 +180,15 @@ def sustained(
                     break
                 settle(5.0)
                 try:
-                    count, window = burst(variant.call, clients, seconds, lead)
+                    count, refused = burst(variant.call, clients, seconds, lead)
                 except Exception as error:  # noqa: BLE001 - as above
                     reasons[variant.name] = f"failed under saturation: {why(error)}"
                     say(f"  {variant.name}: {reasons[variant.name]}")
                     continue
                 rates = found.setdefault(variant.name, {}).setdefault(clients, [])
-                rates.append(round(count / window, 3))
-                say(f"  round {number + 1}: {variant.name} x{clients}: {count / window:.1f}/s")
+                rates.append(round(count / seconds, 3))
+                turned_away[variant.name] = turned_away.get(variant.name, 0) + refused
+                say(f"  round {number + 1}: {variant.name} x{clients}: {count / seconds:.1f}/s")
     result = {}
     for variant in variants:
         rates_of = found.get(variant.name)
@@ -194,6 +200,7 @@ def sustained(
             "window_seconds": seconds,
             "clients": best,
             "per_second": round(statistics.median(rates_of[best]), 3),
+            "turned_away": turned_away[variant.name],
             "rates_by_clients": {str(clients): rates for clients, rates in rates_of.items()},
         }
     return result

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.runner_bench import job
-from benchmarks.runner_bench.variant import NotAvailable, Variant
+from benchmarks.runner_bench.variant import NotAvailable, TurnedAway, Variant
 from runner.sandbox import Job, Sandbox
 from runner.sandbox.cell import CellSandbox
 from runner.sandbox.execution import Level
@@ -189,6 +189,8 @@ class Http(Variant):
         if self._client is None:
             raise RuntimeError("the service is not open")
         reply = self._client.invoke()
+        if reply["status"] == "unavailable":
+            raise TurnedAway(json.dumps(reply["error"]))
         if reply["status"] != "ok":
             raise RuntimeError(f"{reply['status']}: {json.dumps(reply['error'])}")
         job.check(reply["result"])
@@ -233,6 +235,8 @@ class Alone(Variant):
                 level=self._level,
             )
         )
+        if done.status == "unavailable":
+            raise TurnedAway(done.detail)
         if done.status != "ok":
             raise RuntimeError(f"{done.status}: {done.detail}")
         job.check(done.result)

@@ -11,6 +11,10 @@ class NotAvailable(Exception):
     """This machine cannot run the variant; the message says why."""
 
 
+class TurnedAway(Exception):
+    """The variant is too busy for this call and says so; nothing was executed."""
+
+
 @dataclass
 class Variant:
     """One way to get the job done.

@@ -69,7 +69,8 @@ class _Shelf(Generic[C]):
     ready: deque[C] = field(default_factory=deque)
     starting: int = 0
     busy: int = 0
-    waiting: int = 0
+    line: deque[object] = field(default_factory=deque)
+    """Calls that wait, in the order in which they came: none is overtaken until it gives up."""
     peak: int = 0
     peak_at: float = 0.0
     taken_at: float = 0.0
@@ -78,6 +79,11 @@ class _Shelf(Generic[C]):
     in_a_row: int = 0
     retry_at: float = 0.0
     error: SandboxUnavailable | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait."""
+        return len(self.line)
 
     def note_demand(self, now: float) -> None:
         if self.busy + self.waiting >= self.peak:
@@ -153,7 +159,8 @@ class Pool(Generic[C]):
         end = time.monotonic() + wait
         with self._changed:
             shelf = self._shelves.setdefault(hardening, _Shelf(0))
-            shelf.waiting += 1
+            turn = object()
+            shelf.line.append(turn)
             shelf.note_demand(time.monotonic())
             seen = shelf.failures
             if shelf.urgent:
@@ -162,7 +169,7 @@ class Pool(Generic[C]):
                 while True:
                     if self._closed:
                         raise unavailable("closed", "the sandbox is shutting down")
-                    found = self._pop(shelf)
+                    found = self._pop(shelf) if shelf.line[0] is turn else None
                     if found is not None:
                         shelf.busy += 1
                         shelf.taken_at = time.monotonic()
@@ -174,7 +181,7 @@ class Pool(Generic[C]):
                         raise self._turned_away(wait)
                     self._changed.wait(left)
             finally:
-                shelf.waiting -= 1
+                shelf.line.remove(turn)
                 self._changed.notify_all()
 
     def _turned_away(self, wait: float) -> SandboxUnavailable:

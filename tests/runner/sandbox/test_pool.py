@@ -111,6 +111,26 @@ def test_a_replacement_leaves_the_call_alone_but_not_one_that_waits(
         pool.done(SMALL, container)
 
 
+def test_calls_are_served_in_the_order_in_which_they_came(
+    pools: Callable[..., Pool[Stub]],
+) -> None:
+    pool = pools(Yard(seconds=0.03), floor=0, starters=1)
+    served: list[int] = []
+
+    def use(number: int) -> None:
+        container = pool.take(SMALL)
+        served.append(number)
+        pool.done(SMALL, container)
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(12)]
+    for number, thread in enumerate(threads, 1):
+        thread.start()
+        until(lambda number=number: pool.state().waiting + len(served) >= number)  # type: ignore[misc]
+    for thread in threads:
+        thread.join()
+    assert served == sorted(served)
+
+
 def test_a_container_is_given_out_once(yard: Yard, pools: Callable[..., Pool[Stub]]) -> None:
     pool = pools(yard)
     seen: list[Stub] = []
