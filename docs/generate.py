@@ -32,7 +32,8 @@ def describe(name: str, command: click.Command, depth: int = 2) -> str:
     options = [
         record
         for parameter in command.get_params(context)
-        if (record := parameter.get_help_record(context)) is not None and record[0] != "--help"
+        # the help option itself has one name or two, by who asked for it first in this process
+        if parameter.name != "help" and (record := parameter.get_help_record(context)) is not None
     ]
     if options:
         parts += ["| option | meaning |", "|---|---|"]

@@ -188,7 +188,7 @@ def certificates_for(sigstore: LocalSigstore, identity: Identity) -> Iterator[No
     authority = sigstore.authority
     real = authority._certificates
     authority._certificates = SimpleNamespace(  # type: ignore[assignment]
-        issue=lambda _, key: real.issue(identity, key)
+        issue=lambda _, key, statement_digest=None: real.issue(identity, key, statement_digest)
     )
     try:
         yield
