@@ -33,7 +33,8 @@ def describe(name: str, command: click.Command, depth: int = 2) -> str:
         record
         for parameter in command.get_params(context)
         # the help option itself has one name or two, by who asked for it first in this process
-        if parameter.name != "help" and (record := parameter.get_help_record(context)) is not None
+        if "--help" not in parameter.opts
+        and (record := parameter.get_help_record(context)) is not None
     ]
     if options:
         parts += ["| option | meaning |", "|---|---|"]
