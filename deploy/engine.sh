@@ -36,6 +36,10 @@ install_engine() {
     export DEBIAN_FRONTEND=noninteractive
     timeout 300 apt-get update -q >"$state/apt.log" 2>&1 || refuse "apt-get update failed, see $state/apt.log"
     if [ -n "$missing" ]; then
+        # since Debian 13 the client is a package of its own
+        if ! command -v docker >/dev/null && apt-cache show docker-cli >/dev/null 2>&1; then
+            missing="$missing docker-cli"
+        fi
         # policy-rc.d keeps the package from starting a second engine of its own
         rc=/usr/sbin/policy-rc.d; made=
         [ -e $rc ] || { printf '#!/bin/sh\nexit 101\n' >$rc; chmod 755 $rc; made=1; }
