@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -90,12 +91,29 @@ def connect(path: Path | None) -> sqlite3.Connection:
     return db
 
 
+def _use_wal(db: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log; two processes that open a new file at once both want to.
+
+    SQLite answers "locked" here without waiting, to avoid a deadlock: so we wait ourselves.
+    """
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
 def _prepare(db: sqlite3.Connection, path: Path | None) -> None:
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA fullfsync = ON")
     if path is not None:
-        db.execute("PRAGMA journal_mode = WAL").fetchone()
+        _use_wal(db)
     db.execute("BEGIN IMMEDIATE")
     try:
         (application,) = db.execute("PRAGMA application_id").fetchone()
