@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import docker
@@ -30,7 +30,8 @@ if [ -e /sys/fs/cgroup/memory ] && mountpoint -q /sys/fs/cgroup/unified; then
 fi
 exec dockerd --config-file "$1"
 """
-START_SECONDS = 20.0
+ATTEMPTS = 3
+START_SECONDS = 25.0
 STOP_SECONDS = 15.0
 
 
@@ -59,7 +60,21 @@ class OwnEngine:
         return docker.APIClient(self.url, version="auto", timeout=20)
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start it, and wait until it answers.
+
+        dockerd gives up when its containerd does not start in time, as happens after a crash on a
+        busy machine; whoever runs an engine starts it again then, and so do we.
+        """
+        for attempt in range(ATTEMPTS):
+            if self._answers():
+                return
+            self.close()
+            (self._folder / "exec" / "containerd" / "containerd.pid").unlink(missing_ok=True)
+            if attempt == ATTEMPTS - 1:
+                told = (self._folder / "log").read_text()[-2000:]
+                raise AssertionError(f"the engine does not answer: {told}")
+
+    def _answers(self) -> bool:
         command = ["unshare", "-m", "sh", "-c", START, "sh", str(self._config)]
         log = self._folder / "log"
         with log.open("ab") as file:
@@ -74,8 +89,8 @@ class OwnEngine:
             except (DockerException, requests.RequestException, OSError):
                 time.sleep(0.05)
             else:
-                return
-        raise AssertionError(f"the engine does not answer: {log.read_text()[-2000:]}")
+                return True
+        return False
 
     def signal(self, number: int) -> None:
         """Send dockerd, and nothing else, a signal."""
@@ -84,10 +99,23 @@ class OwnEngine:
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """End dockerd as a crash does; its containerd and its containers are left."""
+        """End dockerd as a crash does: its containerd goes with it, its containers are left."""
         self.signal(signal.SIGKILL)
         if self._process is not None:
             self._process.wait(STOP_SECONDS)
+        # a new dockerd that still finds the old containerd alive would wait for it in vain
+        deadline = time.monotonic() + STOP_SECONDS
+        while (left := list(self._containerd())) and time.monotonic() < deadline:
+            for pid in left:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+    def _containerd(self) -> Iterator[int]:
+        for pid in self._left():
+            with suppress(OSError):
+                if Path(f"/proc/{pid}/comm").read_text(encoding="ascii").strip() == "containerd":
+                    yield pid
 
     def load(self, image: str) -> None:
         """Bring an image over from the shared engine."""
@@ -105,7 +133,8 @@ class OwnEngine:
                 self._process.kill()
                 self._process.wait(STOP_SECONDS)
         for pid in self._left():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def _left(self) -> Iterator[int]:
         """Yield what dockerd left: containerd and its shims name this engine's folder."""
