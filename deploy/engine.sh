@@ -68,6 +68,11 @@ start_engine() {
 }
 EOF
     command -v runsc >/dev/null || sed -i '/"runtimes"/,/^  }/d; s/"warn",/"warn"/' "$state/daemon.json"
+    # after a crash, a pid that another process has by now would keep dockerd waiting in vain
+    stale=/run/sealgate-engine/containerd/containerd.pid
+    if [ -f "$stale" ] && [ "$(cat "/proc/$(cat "$stale")/comm" 2>/dev/null)" != containerd ]; then
+        rm -f "$stale"
+    fi
     echo "engine: starting dockerd (log: $log)" >&2
     # shellcheck disable=SC2016
     setsid unshare -m sh -c '
