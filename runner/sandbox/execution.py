@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from trust.wheel import Limits
@@ -34,6 +34,22 @@ class Job:
     limits: Limits
     request_id: str
     level: Level = "container"
+
+    def told(self, image: str, runtime: str, hardening: dict[str, Any]) -> dict[str, Any]:
+        """Return what record and reply say of the sandbox of this call.
+
+        Args:
+            image: the runtime image's id.
+            runtime: the OCI runtime.
+            hardening: the summary of the controls in force.
+        """
+        return {
+            "level": self.level,
+            "runtime": runtime,
+            "image": image,
+            "limits": asdict(self.limits),
+            "hardening": hardening,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,21 +108,6 @@ class Sandbox:
             labels[LABEL_REQUEST] = request_id
         return WarmContainer.start(self._engine, self.image, hardening, labels)
 
-    def _describe(self, hardening: options.Hardening, job: Job) -> dict[str, Any]:
-        return {
-            "level": "container",
-            "runtime": hardening.runtime,
-            "image": self.image,
-            "limits": {
-                "wall_seconds": job.limits.wall_seconds,
-                "cpu_seconds": job.limits.cpu_seconds,
-                "memory_bytes": job.limits.memory_bytes,
-                "processes": job.limits.processes,
-                "output_bytes": job.limits.output_bytes,
-            },
-            "hardening": hardening.summary(),
-        }
-
     def execute(self, job: Job) -> Execution:
         """Run one job in a container of its own; never raises for what a plugin or the engine does.
 
@@ -133,7 +118,7 @@ class Sandbox:
         if job.level != "container":
             raise ValueError(f"a sandbox of containers, asked for the level {job.level!r}")
         hardening = self._hardening_for(job.limits)
-        told = self._describe(hardening, job)
+        told = job.told(self.image, hardening.runtime, hardening.summary())
         began = time.monotonic()
         try:
             if self._pool is not None:

@@ -195,22 +195,6 @@ class CellSandbox:
             self._homes[key] = home
             return home
 
-    def _describe(self, job: Job) -> dict[str, Any]:
-        hardening = self.hardening.for_limits(job.limits)
-        return {
-            "level": "cell",
-            "runtime": hardening.runtime,
-            "image": self.image,
-            "limits": {
-                "wall_seconds": job.limits.wall_seconds,
-                "cpu_seconds": job.limits.cpu_seconds,
-                "memory_bytes": job.limits.memory_bytes,
-                "processes": job.limits.processes,
-                "output_bytes": job.limits.output_bytes,
-            },
-            "hardening": hardening.summary(),
-        }
-
     def execute(self, job: Job) -> Execution:
         """Run one job in a cell of its own; never raises for what a plugin or the engine does.
 
@@ -220,7 +204,8 @@ class CellSandbox:
         """
         if job.level != "cell":
             raise ValueError(f"a sandbox of cells, asked for the level {job.level!r}")
-        told = self._describe(job)
+        hardening = self.hardening.for_limits(job.limits)
+        told = job.told(self.image, hardening.runtime, hardening.summary())
         began = time.monotonic()
         try:
             if self.refusal is not None:
