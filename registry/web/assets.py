@@ -1,6 +1,8 @@
 """Style sheet, icon and scripts, read once, served under an address that has their digest in it.
 
-The address changes with the content, so a browser may keep what it got for a year.
+The address changes with the content, so a browser may keep what it got for a year. All scripts
+share one digest, that of all of them together: ES modules import each other by relative address,
+and so a page never runs modules of two releases.
 """
 
 from __future__ import annotations
@@ -17,15 +19,14 @@ _TYPES: Mapping[str, str] = MappingProxyType(
     {
         "sealgate.css": "text/css; charset=utf-8",
         "icon.svg": "image/svg+xml",
-        "signing.js": "text/javascript; charset=utf-8",
-        "callback.js": "text/javascript; charset=utf-8",
     }
 )
+_SCRIPT = "text/javascript; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One static file: its bytes, media type, and the start of its SHA-256 in hexadecimal."""
+    """One static file: bytes, media type, and the start of a SHA-256 (hex) for its address."""
 
     data: bytes
     media_type: str
@@ -38,6 +39,16 @@ def _load() -> Mapping[str, Asset]:
     for name, media_type in _TYPES.items():
         data = (folder / name).read_bytes()
         found[name] = Asset(data, media_type, hashlib.sha256(data).hexdigest()[:16])
+    scripts = {
+        item.name: item.read_bytes()
+        for item in sorted(folder.iterdir(), key=lambda item: item.name)
+        if item.name.endswith(".js")
+    }
+    together = hashlib.sha256()
+    for name, data in scripts.items():
+        together.update(f"{name} {hashlib.sha256(data).hexdigest()}\n".encode())
+    digest = together.hexdigest()[:16]
+    found |= {name: Asset(data, _SCRIPT, digest) for name, data in scripts.items()}
     return MappingProxyType(found)
 
 
