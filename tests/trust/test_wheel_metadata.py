@@ -18,8 +18,8 @@ def metadata(*lines: str, name: str = "example-plugin", version: str = "1.0.0") 
 METADATA: dict[str, tuple[str, str, str]] = {
     "dependency": (
         metadata("Requires-Dist: requests (>=2)"),
-        "metadata.dependencies",
-        "Requires-Dist: requests (>=2)",
+        "lock.not-locked",
+        "requests>=2",
     ),
     "external": (
         metadata("Requires-External: libc"),

@@ -56,6 +56,15 @@ MAX_MANIFEST_BYTES = 256 << 10
 MAX_MANIFEST_DEPTH = 32
 """Nesting of plugin.json."""
 
+MAX_LOCK_BYTES = 256 << 10
+"""Length of pylock.toml."""
+
+MAX_DEPENDENCIES = 64
+"""Wheels that a lock file may name."""
+
+MAX_CLOSURE_BYTES = 60 * MIB
+"""Length of a plugin's wheel and of those of its dependencies together, in bytes."""
+
 MAX_SCHEMA_NODES = 2_000
 """Subschemas of one method's schema, after every `$ref` is replaced by what it names."""
 

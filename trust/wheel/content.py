@@ -47,7 +47,7 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"Rar!\x1a\x07", "nested-archive", "a RAR archive"),
 )
 
-_RESERVED = frozenset(sys.stdlib_module_names) | {
+RESERVED = frozenset(sys.stdlib_module_names) | {
     "sitecustomize",
     "usercustomize",
     "pip",
@@ -103,7 +103,7 @@ def check_layout(paths: Set[str], dist_info: str, package: str | None) -> list[P
         if f"{package}/__init__.py" not in paths:
             what = "the plugin's package is missing, or has no __init__.py"
             found.append(_bad("package-missing", what, package, f"{package}/__init__.py", ""))
-        if package in _RESERVED or package.startswith("_"):
+        if package in RESERVED or package.startswith("_"):
             what = "the plugin's package has a reserved name"
             expected = "a name that is not Python's own"
             found.append(_bad("reserved-package", what, package, expected, f"{package}/"))

@@ -1,9 +1,9 @@
 """The wheel's file name and its `.dist-info` files: METADATA, WHEEL and entry_points.txt.
 
 Follows the PyPA specifications *Binary distribution format*, *Core metadata* (read strictly by
-`packaging.metadata`) and *Entry points*. What an installer would run or link, dependencies,
-console scripts, other groups of entry points, is refused: a plugin brings everything it needs in
-its own package.
+`packaging.metadata`) and *Entry points*. What an installer would run or link, console scripts and
+other groups of entry points, is refused: a plugin brings everything it needs in its own package,
+or locks it by digest (`trust.wheel.lock`).
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def check_metadata(
             _bad("metadata.version-not-canonical", what, raw.get("version"), name.version, where)
         )
     fields = cast(Mapping[str, object], raw)
-    for field in ("requires_dist", "requires_external", "requires", "provides_dist", "provides"):
+    for field in ("requires_external", "requires", "provides_dist", "provides"):
         names = fields.get(field)
         if isinstance(names, list) and names:
             what = "the plugin depends on other distributions, or stands for one"

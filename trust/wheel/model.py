@@ -94,6 +94,23 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Dependency:
+    """One wheel that the plugin's lock file names.
+
+    Attributes:
+        name: normalised (PEP 503).
+        version: canonical (PEP 440).
+        filename: the wheel's file name.
+        sha256: the digest of its bytes, in hexadecimal.
+    """
+
+    name: str
+    version: str
+    filename: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plugin:
     """A wheel that was read whole and accepted.
 
@@ -107,6 +124,8 @@ class Plugin:
         manifest: what the plugin declares about itself.
         summary: one line for people; METADATA and manifest agree on it.
         members: every file, in the order of the archive.
+        dependencies: the wheels that its lock file names, ordered by name.
+        requirements: its `Requires-Dist` fields; each is locked.
     """
 
     name: str
@@ -118,3 +137,5 @@ class Plugin:
     manifest: Manifest
     summary: str
     members: tuple[Member, ...]
+    dependencies: tuple[Dependency, ...] = ()
+    requirements: tuple[str, ...] = ()

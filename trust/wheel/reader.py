@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from packaging.metadata import Metadata
+
 from trust.errors import Problem, problem
 from trust.outcomes import Failed, Passed
-from trust.wheel import bounds, content, metadata, record
+from trust.wheel import bounds, content, lock, metadata, record
 from trust.wheel.archive import Archive, read_archive
 from trust.wheel.manifest import FILE, check_agreement, check_callables, read_manifest
-from trust.wheel.model import Manifest, Member, Plugin, WheelRejected
+from trust.wheel.model import Dependency, Manifest, Member, Plugin, WheelRejected
 from trust.wheel.source import parse_modules
 
 
@@ -83,6 +85,8 @@ def _inspect(data: bytes, filename: str, found: list[Problem]) -> Plugin | None:
     modules = parse_modules(archive.contents, found)
     manifest: Manifest | None = None
     package: str | None = None
+    core: Metadata | None = None
+    locked: tuple[Dependency, ...] = ()
     if any(path.startswith(f"{folder}/") for path in archive.paths):
         if archive.complete:
             found += record.check_record(archive.contents, archive.paths, folder)
@@ -92,6 +96,7 @@ def _inspect(data: bytes, filename: str, found: list[Problem]) -> Plugin | None:
         manifest = _manifest(archive, package, found) if package else None
         if manifest is not None and package is not None:
             where = f"{package}/{FILE}"
+            locked = _lock(archive, package, core, f"{folder}/METADATA", found)
             found += check_callables(manifest, package, modules, where)
             if core is not None:
                 found += check_agreement(
@@ -100,7 +105,7 @@ def _inspect(data: bytes, filename: str, found: list[Problem]) -> Plugin | None:
     found += content.check_layout(archive.paths, folder, package)
     if package is not None:
         found += content.check_top_level(archive.contents, folder, package)
-    if manifest is None or package is None or found:
+    if manifest is None or package is None or core is None or found:
         return None
     return Plugin(
         name=name.name,
@@ -115,7 +120,25 @@ def _inspect(data: bytes, filename: str, found: list[Problem]) -> Plugin | None:
             Member(path, len(body), hashlib.sha256(body).hexdigest())
             for path, body in archive.contents.items()
         ),
+        dependencies=locked,
+        requirements=tuple(map(str, core.requires_dist or ())),
     )
+
+
+def _lock(
+    archive: Archive, package: str, core: Metadata | None, where: str, found: list[Problem]
+) -> tuple[Dependency, ...]:
+    """Read the lock file and compare what METADATA requires with it."""
+    place = f"{package}/{lock.FILE}"
+    locked: tuple[Dependency, ...] = ()
+    if place in archive.contents:
+        locked = lock.read_lock(archive.contents[place], place, found)
+    if core is not None:
+        names = {dependency.name: dependency for dependency in locked}
+        found += lock.check_requirements(
+            [str(requirement) for requirement in core.requires_dist or ()], (), names, where
+        )[0]
+    return locked
 
 
 def _manifest(archive: Archive, package: str, found: list[Problem]) -> Manifest | None:
