@@ -57,6 +57,7 @@ class Plugin(Base):
     """A name and the identity that claimed it with its first submission."""
 
     __tablename__ = "plugins"
+    __table_args__ = (Index("ix_plugins_owner_issuer", "owner_issuer", "owner_subject"),)
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
@@ -83,7 +84,12 @@ class Version(Base):
     """
 
     __tablename__ = "versions"
-    __table_args__ = (UniqueConstraint("plugin_id", "number"), Index(None, "plugin_id", "state"))
+    __table_args__ = (
+        UniqueConstraint("plugin_id", "number"),
+        Index(None, "plugin_id", "state"),
+        Index("ix_versions_state_published_at", "state", "published_at"),
+        Index("ix_versions_author_issuer", "author_issuer", "author_subject"),
+    )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     plugin_id: Mapped[int] = mapped_column(ForeignKey("plugins.id"))
@@ -199,7 +205,7 @@ class TimelineRow(Base):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), index=True)
-    at: Mapped[datetime] = mapped_column(UtcText)
+    at: Mapped[datetime] = mapped_column(UtcText, index=True)
     event: Mapped[str] = mapped_column(String(30))
     from_state: Mapped[str | None] = mapped_column(String(20))
     to_state: Mapped[str] = mapped_column(String(20))

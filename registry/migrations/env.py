@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
+from registry.accounts import models as _accounts  # noqa: F401 - adds its tables
+from registry.author_desk import models as _author_desk  # noqa: F401 - adds its tables
 from registry.models import Base
 
 context.configure(
