@@ -40,6 +40,12 @@ POLICY: Final = "scan-policy.json"
 """The scan policy's name in the layout's artifact rules."""
 
 
+SBOM: Final = "sbom.cdx.json"
+"""The bill of materials' name in the scan statement."""
+BILL_OF_MATERIALS: Final = "https://cyclonedx.org/bom"
+"""The predicate type of a signed bill of materials; no step of the layout, but evidence."""
+
+
 def _validator(name: str) -> Draft202012Validator:
     text = importlib.resources.files("trust.evidence").joinpath(f"schemas/{name}.schema.json")
     schema = json.loads(text.read_text(encoding="utf-8"))
