@@ -316,5 +316,5 @@ def _warm_up() -> None:
     json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     sys.meta_path.remove(loader)
     del sys.modules["_warm_up"]
-    gc.collect()
     gc.freeze()
+    gc.enable()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.abc
 import importlib.machinery
 import io
 import sys
@@ -15,9 +14,11 @@ ROOT = "/plugin/"
 """What `__file__` starts with; there is no such folder."""
 
 
-class WheelLoader(importlib.abc.InspectLoader):
+class WheelLoader:
     """Finder, loader and resource reader of one wheel.
 
+    It has the methods of `importlib.abc.InspectLoader`, but not its module, which every container
+    would import, with all that this one imports.
     It stands last on `sys.meta_path`, as site-packages stands after the standard library: a wheel
     cannot replace a module of the standard library.
     """
@@ -58,6 +59,10 @@ class WheelLoader(importlib.abc.InspectLoader):
         if is_package:
             spec.submodule_search_locations = [ROOT + folder]
         return spec
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        """Let the import system make the module."""
+        return None
 
     def is_package(self, fullname: str) -> bool:
         """Whether a module of the wheel is a package."""

@@ -15,16 +15,21 @@ pytestmark = pytest.mark.docker
 
 
 @pytest.fixture(scope="module")
-def members(image_id: str) -> list[tarfile.TarInfo]:
-    """Every member of the image's file system."""
+def layer(image_id: str) -> tarfile.TarFile:
+    """The image's one layer."""
     data = b"".join(Engine().client.get_image(image_id))
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         layers = [m for m in archive.getmembers() if m.name.endswith("layer.tar")]
         assert len(layers) == 1
-        layer = archive.extractfile(layers[0])
-        assert layer is not None
-        with tarfile.open(fileobj=layer) as files:
-            return files.getmembers()
+        found = archive.extractfile(layers[0])
+        assert found is not None
+        return tarfile.open(fileobj=io.BytesIO(found.read()))
+
+
+@pytest.fixture(scope="module")
+def members(layer: tarfile.TarFile) -> list[tarfile.TarInfo]:
+    """Every member of the image's file system."""
+    return layer.getmembers()
 
 
 def test_nothing_but_python_and_the_harness(members: list[tarfile.TarInfo]) -> None:
@@ -38,6 +43,19 @@ def test_nothing_but_python_and_the_harness(members: list[tarfile.TarInfo]) -> N
     assert any(n.startswith("usr/lib/python3.") and n.endswith("/json/__init__.py") for n in names)
     assert any(n.endswith("/copyright") for n in names)
     assert not any("dist-packages/" in n or n.endswith("/test/__init__.py") for n in names)
+
+
+def test_no_container_compiles_what_the_image_has(layer: tarfile.TarFile) -> None:
+    """Each source has bytecode, and it is of the kind that is taken as it is (PEP 552)."""
+    names = set(layer.getnames())
+    sources = {n for n in names if n.startswith("usr/lib/python3.") and n.endswith(".py")}
+    for source in sources | {n for n in names if n.startswith("sealgate/_") and n.endswith(".py")}:
+        folder, _, name = source.rpartition("/")
+        found = [n for n in names if n.startswith(f"{folder}/__pycache__/{name[:-3]}.cpython-")]
+        assert len(found) == 1, source
+        bytecode = layer.extractfile(found[0])
+        assert bytecode is not None
+        assert int.from_bytes(bytecode.read(8)[4:], "little") == 0b01, source
 
 
 def test_everything_is_roots_and_nothing_is_setuid(members: list[tarfile.TarInfo]) -> None:
@@ -146,6 +164,6 @@ def test_the_dockerfile_follows_the_same_list(tmp_path: Path) -> None:
     dockerfile = (Path(__file__).parents[3] / "deploy" / "Dockerfile").read_text()
     for path in rootfs.PRUNED:
         assert path.removeprefix("/usr/lib/") in dockerfile
-    assert image.COMPILE.replace("-q ", "-q -f ").split(" --")[0] in dockerfile
+    assert image.COMPILE.split(" --")[0] in dockerfile
     assert ", ".join(f'"{word}"' for word in image.ENTRYPOINT) in dockerfile
     assert f"USER {image.USER}" in dockerfile
