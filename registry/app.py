@@ -7,6 +7,7 @@ import importlib.util
 from flask import Flask
 
 from registry import api, health, http, httperrors, pypi
+from registry.accounts import authorization
 from registry.clock import Clock, utc_now
 from registry.services import EXTENSION, Services
 from registry.settings import MAX_BUNDLE, Settings
@@ -34,6 +35,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     app.config["MAX_FORM_PARTS"] = 16
     app.extensions[EXTENSION] = Services.open(settings, clock)
     http.install(app)
+    authorization.install(app, app.extensions[EXTENSION])
     httperrors.install(app)
     app.register_blueprint(api.blueprint)
     app.register_blueprint(health.blueprint)

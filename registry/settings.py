@@ -7,7 +7,7 @@ publications, each with a password file of its own; the web process is never giv
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from registry.accounts.settings import AccountSettings
 from registry.errors import InvalidSettings
 from trust.errors import Problem, problem
 
@@ -72,6 +73,7 @@ class Settings:
         max_upload_bytes: the largest accepted wheel, in bytes.
         reserved_names: normalised plugin names that nobody can claim.
         sign_in: how people sign in; None: the pages have no sign-in.
+        accounts: who administers, who may exchange tokens, how often.
     """
 
     database_url: str
@@ -84,6 +86,7 @@ class Settings:
     max_upload_bytes: int = DEFAULT_MAX_UPLOAD
     reserved_names: frozenset[str] = frozenset({"sealgate"})
     sign_in: SignIn | None = None
+    accounts: AccountSettings = field(default_factory=AccountSettings)
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
@@ -109,6 +112,13 @@ class Settings:
         ]
         if not _is_url(self.base_url) or self.base_url.endswith("/"):
             problems.append(_bad("BASE_URL", self.base_url, "a http(s) URL without a final slash"))
+        issuers = self.accounts.publisher_issuers
+        if issuers is not None and not issuers.is_file():
+            problems.append(_bad("PUBLISHER_ISSUERS", issuers, "the path of a file that exists"))
+        if min(self.accounts.uploads_per_minute, self.accounts.sign_ins_per_minute) < 0:
+            problems.append(
+                _bad("UPLOADS_PER_MINUTE, SIGN_INS_PER_MINUTE", "below 0", "0 (no bound) or more")
+            )
         if not 1024 <= self.max_upload_bytes <= 1024 * MIB:
             problems.append(
                 _bad("MAX_UPLOAD_BYTES", self.max_upload_bytes, f"1024 to {1024 * MIB}")
@@ -140,6 +150,7 @@ class Settings:
         if reader.has("RESERVED_NAMES"):
             found["reserved_names"] = frozenset(reader.text("RESERVED_NAMES").split())
         found["sign_in"] = _sign_in(reader)
+        found["accounts"] = _accounts(reader)
         reader.finish()
         return cls(**found)
 
@@ -273,6 +284,19 @@ def _sign_in(reader: _Reader) -> SignIn | None:
         signing, config = reader.text("SIGNING_CLIENT_ID"), reader.path("CLIENT_TRUST_CONFIG")
     reader.finish()
     return SignIn(issuer, client_id, key, signing, config)
+
+
+def _accounts(reader: _Reader) -> AccountSettings:
+    found: dict[str, Any] = {}
+    if reader.has("ADMINS"):
+        found["admins"] = frozenset(reader.text("ADMINS").split())
+    if reader.has("PUBLISHER_ISSUERS"):
+        found["publisher_issuers"] = reader.path("PUBLISHER_ISSUERS")
+    for name in ("UPLOADS_PER_MINUTE", "SIGN_INS_PER_MINUTE"):
+        if reader.has(name):
+            found[name.lower()] = reader.number(name, int)
+    found["uploads_need_token"] = reader.has("UPLOADS_NEED_TOKEN")
+    return AccountSettings(**found)
 
 
 def _is_url(text: str) -> bool:

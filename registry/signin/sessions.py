@@ -1,8 +1,10 @@
-"""The session cookie: signed, an hour long, with nothing in it but who signed in.
+"""Sessions: a signed cookie, an hour long, that names a row which signing out removes.
 
-The key is 32 random bytes in a file of mode 0600, made at the first start. Cookies know no ports:
-on one host, another service of it sees them too. That is harmless here, since a session opens
-nothing; a deployment for many people gives each service a host name.
+The cookie has who signed in and a random number; the row has the number's SHA-256. A cookie whose
+row is gone is nobody's, so a person can sign out everywhere. The key is 32 random bytes in a file
+of mode 0600, made at the first start. Cookies know no ports: on one host, another service of it
+sees them too; a deployment for many people gives each service a host name. A session opens
+nothing that bears trust (`registry.accounts`).
 """
 
 from __future__ import annotations
@@ -11,14 +13,17 @@ import os
 import secrets
 import stat
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from flask import Flask, session
+from flask import Flask, g, request, session
+from sqlalchemy import delete, select
 
+from registry.accounts.models import SessionRow
+from registry.accounts.secrets import digest
 from registry.errors import Unavailable
-from registry.services import current
+from registry.services import Services, current
 from registry.settings import Settings, SignIn
 from trust.errors import problem
 from trust.identity import Identity
@@ -99,20 +104,79 @@ def _unusable(path: Path, value: str) -> Unavailable:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class SessionView:
+    """A browser in which somebody is signed in.
+
+    Attributes:
+        browser: what it calls itself, at most 200 characters.
+        this: whether it is the one that asks.
+    """
+
+    began_at: datetime
+    ends_at: datetime
+    browser: str
+    this: bool
+
+
 def begin(person: Identity) -> None:
     """Sign `person` in, in a session that has nothing of the earlier one."""
-    session.clear()
+    end()
+    services, secret = current(), secrets.token_urlsafe(32)
+    now = services.clock()
+    with services.database.write() as database:
+        database.execute(delete(SessionRow).where(SessionRow.ends_at <= now))
+        database.add(
+            SessionRow(
+                sha256=digest(secret),
+                issuer=person.issuer,
+                subject=person.subject,
+                began_at=now,
+                ends_at=now + LIFETIME,
+                browser=request.headers.get("User-Agent", "")[:200],
+            )
+        )
     session.permanent = True
-    session[_PERSON] = {
-        "issuer": person.issuer,
-        "subject": person.subject,
-        "at": int(current().clock().timestamp()),
-    }
+    session[_PERSON] = {"issuer": person.issuer, "subject": person.subject, "secret": secret}
 
 
 def end() -> None:
-    """Sign out."""
+    """Sign out, here."""
+    found = session.get(_PERSON)
     session.clear()
+    g.pop("signed_in", None)
+    if isinstance(found, dict) and isinstance(found.get("secret"), str):
+        with current().database.write() as database:
+            database.execute(delete(SessionRow).where(SessionRow.sha256 == digest(found["secret"])))
+
+
+def end_everywhere(services: Services, person: Identity) -> None:
+    """Sign `person` out of every browser."""
+    with services.database.write() as database:
+        database.execute(
+            delete(SessionRow).where(
+                SessionRow.issuer == person.issuer, SessionRow.subject == person.subject
+            )
+        )
+
+
+def listed(services: Services, person: Identity) -> tuple[SessionView, ...]:
+    """Return where `person` is signed in, the newest first."""
+    found = session.get(_PERSON)
+    own = digest(found["secret"]) if isinstance(found, dict) else ""
+    with services.database.read() as database:
+        return tuple(
+            SessionView(row.began_at, row.ends_at, row.browser, row.sha256 == own)
+            for row in database.scalars(
+                select(SessionRow)
+                .where(
+                    SessionRow.issuer == person.issuer,
+                    SessionRow.subject == person.subject,
+                    SessionRow.ends_at > services.clock(),
+                )
+                .order_by(SessionRow.id.desc())
+            )
+        )
 
 
 def state() -> SignInState | None:
@@ -120,10 +184,21 @@ def state() -> SignInState | None:
     sign_in = current().settings.sign_in
     if sign_in is None:
         return None
+    if "signed_in" not in g:
+        g.signed_in = _person(current(), sign_in)
+    return SignInState(g.signed_in)
+
+
+def _person(services: Services, sign_in: SignIn) -> Identity | None:
+    """Return whom the cookie stands for: its row is there, and says the same."""
     found = session.get(_PERSON)
-    if not isinstance(found, dict) or found.get("issuer") != sign_in.issuer:
-        return SignInState(None)
-    age = current().clock().timestamp() - int(found["at"])
-    if not 0 <= age < LIFETIME.total_seconds():
-        return SignInState(None)
-    return SignInState(Identity(found["issuer"], found["subject"]))
+    if not isinstance(found, dict) or not isinstance(found.get("secret"), str):
+        return None
+    now = services.clock()
+    with services.database.read() as database:
+        row = database.scalar(
+            select(SessionRow).where(SessionRow.sha256 == digest(found["secret"]))
+        )
+        if row is None or not row.began_at <= now < row.ends_at or row.issuer != sign_in.issuer:
+            return None
+        return Identity(row.issuer, row.subject)

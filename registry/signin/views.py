@@ -90,7 +90,7 @@ def _install(app: Flask, settings: Settings, sign_in: SignIn) -> None:
 
     @pages.get("/signin")
     def begin() -> Response:
-        session.clear()
+        sessions.end()
         session[_NEXT] = local_address(request.args.get("next", ""))
         try:
             if client.load_server_metadata().get("issuer") != sign_in.issuer:
