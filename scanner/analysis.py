@@ -16,8 +16,14 @@ from scanner.members import MemberFile, unpack
 from scanner.model import Analysis, Coverage, Finding
 from scanner.source import Source, SourceUnreadable, Text, to_finding
 from trust.errors import Problem, SealgateError, problem, shown
-from trust.outcomes import Failed
-from trust.wheel import inspect_wheel
+from trust.outcomes import Failed, Passed
+from trust.wheel import (
+    Dependency,
+    DependencyWheel,
+    Plugin,
+    inspect_dependency,
+    inspect_wheel,
+)
 
 Progress = Callable[[str], None]
 """Called with the path of each member before it is looked at."""
@@ -38,7 +44,12 @@ class Looked:
 
 
 def analyse(
-    wheel: bytes, filename: str, policy: Mapping[str, Any], bandit: Bandit, progress: Progress
+    wheel: bytes,
+    filename: str,
+    policy: Mapping[str, Any],
+    bandit: Bandit,
+    progress: Progress,
+    dependency: Dependency | None = None,
 ) -> Analysis:
     """Look at every member of a wheel.
 
@@ -48,19 +59,23 @@ def analyse(
         policy: the scan policy as parsed JSON; `max_findings` and `known_names` are used here.
         bandit: bandit's engine.
         progress: told of each member.
+        dependency: what the plugin's lock says, where the wheel is not the plugin's own. It is
+            looked at as the plugin is, but for the checks of the plugin's name and links.
 
     Returns:
         The analysis; its problems say what was not looked at and why.
     """
-    outcome = inspect_wheel(wheel, filename)
+    outcome: Passed[Plugin] | Passed[DependencyWheel] | Failed
+    if dependency is None:
+        outcome = inspect_wheel(wheel, filename)
+    else:
+        outcome = inspect_dependency(wheel, dependency)
     if isinstance(outcome, Failed):
         return Analysis(problems=outcome.problems)
-    plugin = outcome.value
     try:
-        members = unpack(wheel, plugin)
+        members = unpack(wheel, outcome.value)
     except SealgateError as error:
         return Analysis(problems=error.problems)
-    subject = Wheel(plugin, members, tuple(policy.get("known_names", ())))
     findings: list[Finding] = []
     coverage: list[Coverage] = []
     problems: list[Problem] = []
@@ -72,12 +87,14 @@ def analyse(
         problems += looked.problems
         rules.update(looked.rules)
         coverage.append(_coverage(member, looked))
-    hits, more = _run(checks.WHEEL_CHECKS, subject, "")
-    by_path = {member.path: member for member in members}
-    for path, hit in hits:
-        member = by_path[path]
-        findings.append(to_finding(path, member.data, _text_of(member), hit))
-    problems += more
+    if isinstance(outcome.value, Plugin):
+        subject = Wheel(outcome.value, members, tuple(policy.get("known_names", ())))
+        hits, more = _run(checks.WHEEL_CHECKS, subject, "")
+        by_path = {member.path: member for member in members}
+        for path, hit in hits:
+            member = by_path[path]
+            findings.append(to_finding(path, member.data, _text_of(member), hit))
+        problems += more
     return _bounded(findings, coverage, problems, rules, int(policy.get("max_findings", 5000)))
 
 

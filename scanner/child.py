@@ -23,9 +23,10 @@ from scanner import frames, jail
 from scanner.model import Analysis
 from trust import strictjson
 from trust.errors import SealgateError, problem
+from trust.wheel import Dependency
 
-REQUEST_FIELDS = 3
-"""The wheel's file name, the policy and the wheel."""
+REQUEST_FIELDS = 4
+"""The wheel's file name, the policy, what the lock says of a dependency (or nothing), the wheel."""
 
 PRELOADED_ENCODINGS = ("ascii", "latin-1", "iso8859-15", "cp1252", "utf-8-sig")
 _OWN_ENCODINGS = ("unicode_escape", "raw_unicode_escape")
@@ -99,13 +100,14 @@ _STATE: dict[str, Any] = {}
 
 
 def _analyse() -> Analysis:
-    name, policy, wheel = frames.read_request(sys.stdin.buffer, REQUEST_FIELDS)
+    name, policy, locked, wheel = frames.read_request(sys.stdin.buffer, REQUEST_FIELDS)
     result: Analysis = _STATE["analyse"](
         wheel,
         name.decode(),
         json.loads(policy),
         _STATE["bandit"],
         lambda path: _send(frames.PROGRESS, path.encode("utf-8", "backslashreplace")),
+        Dependency(**json.loads(locked)) if locked else None,
     )
     return result
 

@@ -1,6 +1,6 @@
 """What travels between the scanner and its confined process: one request, one stream of records.
 
-The request goes in whole: a magic, then four fields, each a length of four bytes (big-endian) and
+The request goes in whole: a magic, then its fields, each a length of four bytes (big-endian) and
 that many bytes. Records come back: one byte of kind, a length of four bytes, the payload. `P`
 says which member is being looked at, so that the death of the process can name it; `R` is the
 reply, comes once and last.

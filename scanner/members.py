@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from trust.errors import SealgateError, problem
-from trust.wheel import Plugin, read_members
+from trust.wheel import DependencyWheel, Plugin, read_members
 
 PYTHON = "text/x-python"
 BINARY = "application/octet-stream"
@@ -128,7 +128,7 @@ def _kind(path: str, data: bytes) -> str:
     return _TEXT_KINDS.get(suffix, "text/plain")
 
 
-def unpack(wheel: bytes, plugin: Plugin) -> tuple[MemberFile, ...]:
+def unpack(wheel: bytes, plugin: Plugin | DependencyWheel) -> tuple[MemberFile, ...]:
     """Return every member that the strict reader accepted, in its order.
 
     Raises:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from trust.errors import Problem, shown
+from trust.wheel import Dependency
 
 Severity = Literal["high", "medium", "low"]
 """`high` blocks, `medium` must be acknowledged by a reviewer, `low` is shown."""
@@ -200,6 +201,8 @@ class ScanResult:
         policy_sha256: the digest of the policy, hexadecimal.
         report_sha256: the digest of `report`, hexadecimal.
         wheel_sha256: the digest of the wheel that was scanned, hexadecimal.
+        dependencies: the locked wheels that were scanned with it.
+        sbom: the CycloneDX bill of materials, None where there are no dependencies.
     """
 
     verdict: Verdict
@@ -211,6 +214,8 @@ class ScanResult:
     policy_sha256: str
     report_sha256: str
     wheel_sha256: str
+    dependencies: tuple[Dependency, ...] = ()
+    sbom: bytes | None = None
 
     @property
     def counts(self) -> dict[str, int]:

@@ -34,6 +34,7 @@ def render(
     policy: ScanPolicy,
     verdict: Verdict,
     result: Result,
+    extra: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Return the report as UTF-8 JSON, sorted, indented by one space, ended by a line feed."""
     rules = _rules(analysis, policy)
@@ -79,6 +80,7 @@ def render(
                 "counts": _counts(analysis.findings),
                 "coverage": [entry.as_dict() for entry in analysis.coverage],
                 "problems": [problem.as_dict() for problem in analysis.problems],
+                **(extra or {}),
             }
         },
     }

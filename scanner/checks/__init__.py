@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from scanner import osv
 from scanner.checks import (
     artefacts,
     computed_names,
@@ -79,6 +80,7 @@ _MODULES = (
     environment,
     names,
     metadata,
+    osv,
 )
 
 RULES: dict[str, Rule] = {

@@ -69,6 +69,8 @@ def test_the_verdicts() -> None:
     assert judge(Analysis()) == ("passed", "PASSED")
     assert judge(Analysis((low,))) == ("passed", "PASSED")
     assert judge(Analysis((medium, low))) == ("passed", "WARNED")
+    assert judge(Analysis((medium,) * 200)) == ("passed", "WARNED")
+    assert judge(Analysis((medium,) * 201)) == ("failed", "FAILED")
     assert judge(Analysis((high, medium))) == ("failed", "FAILED")
     assert judge(Analysis((), (), (trouble,))) == ("incomplete", "FAILED")
     assert judge(Analysis((high,), (), (trouble,))) == ("incomplete", "FAILED")

@@ -16,6 +16,8 @@ from tests.scanner.samples import SAMPLES, SECRETS, Sample
 from tests.support.wheels import SOURCE, make_manifest, make_wheel
 
 WHEEL_RULES = {"SG601", "SG602", "SG611"}
+DEPENDENCY_RULES = {"SG701"}
+"""Tried in `test_dependencies`."""
 
 
 def samples(which: int) -> list[object]:
@@ -52,7 +54,7 @@ def test_no_finding_repeats_a_secret(rule: str, bandit: Bandit) -> None:
 
 
 def test_every_rule_is_tried_both_ways() -> None:
-    assert set(SAMPLES) | WHEEL_RULES == set(RULES)
+    assert set(SAMPLES) | WHEEL_RULES | DEPENDENCY_RULES == set(RULES)
     assert all(found and spared for found, spared in SAMPLES.values())
 
 
