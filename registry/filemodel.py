@@ -26,6 +26,7 @@ class FindingView:
         message: what was found.
         help: what to do about it.
         source_line: the offending line, or "".
+        fingerprint: by which a reviewer acknowledges it, SHA-256 in hexadecimal, or "".
     """
 
     rule: str
@@ -35,6 +36,7 @@ class FindingView:
     message: str
     help: str
     source_line: str
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

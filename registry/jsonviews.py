@@ -15,6 +15,7 @@ from registry.readmodel import (
     Page,
     PluginView,
     QueueItem,
+    Reason,
     ReviewRecord,
     ScanView,
     SignerView,
@@ -169,7 +170,34 @@ def queue_item(view: QueueItem, base: str) -> dict[str, Any]:
 
 def materials(view: Materials) -> dict[str, Any]:
     """Return what a review must name."""
-    return asdict(view)
+    return {
+        "filename": view.filename,
+        "sha256": view.sha256,
+        "report_sha256": view.report_sha256,
+        "previous_sha256": view.previous_sha256,
+        "policy_sha256": view.policy_sha256,
+        "acknowledge": [
+            {
+                "fingerprint": item.fingerprint,
+                "rule": item.rule,
+                "path": item.path,
+                "line": item.line,
+                "message": item.message,
+                "earlier": _reason(item.earlier) if item.earlier else None,
+            }
+            for item in view.acknowledge
+        ],
+    }
+
+
+def _reason(view: Reason) -> dict[str, Any]:
+    return {
+        "version": view.version,
+        "reviewer": _signer(view.reviewer),
+        "reason": view.reason,
+        "at": to_text(view.at),
+        "evidence_sha256": view.evidence_sha256,
+    }
 
 
 def page(

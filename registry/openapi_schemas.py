@@ -217,6 +217,27 @@ SCHEMAS: dict[str, Schema] = {
         report_sha256=DIGEST,
         previous_sha256=optional(DIGEST),
         policy_sha256=DIGEST,
+        acknowledge={
+            **array(ref("ToAcknowledge")),
+            "description": "The findings that every approval must acknowledge.",
+        },
+    ),
+    "ToAcknowledge": closed(
+        "A finding that every approval must acknowledge, with a reason.",
+        fingerprint=DIGEST,
+        rule=TEXT,
+        path=TEXT,
+        line=COUNT,
+        message=TEXT,
+        earlier=optional(ref("Reason")),
+    ),
+    "Reason": closed(
+        "What a reviewer said to the same finding in an earlier, published version.",
+        version=TEXT,
+        reviewer=ref("Identity"),
+        reason=TEXT,
+        at=TIME,
+        evidence_sha256=DIGEST,
     ),
     "Health": closed("The process answers.", status={"const": "ok"}),
     "Ready": closed(

@@ -5,6 +5,8 @@ A page or an API resource calls exactly one of these. Each opens its own read-on
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from packaging.version import Version as Pep440
 from sqlalchemy import Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -25,6 +27,7 @@ from registry.readmodel import (
     VersionView,
 )
 from registry.report import read_report
+from registry.review_tools import acknowledging
 from registry.services import Services
 from registry.states import State
 from registry.trustmaterial import Reviewing
@@ -187,10 +190,7 @@ def review(services: Services, name: str, number: str) -> ReviewView:
     with services.database.read() as session:
         row = find(session, name, number)
         before = _previous(session, row)
-        findings: tuple[FindingView, ...] = ()
-        coverage: CoverageView | None = None
-        if row.scan is not None:
-            findings, coverage = read_report(services.blobs.read(row.scan.report_sha256))
+        findings, coverage = _findings(services, row)
         after_files = read_members(services.blobs.read(row.sha256))
         before_files = None
         if before is not None:
@@ -205,7 +205,7 @@ def review(services: Services, name: str, number: str) -> ReviewView:
         own = {row.author, row.plugin.owner}
         return ReviewView(
             version=views.version_view(row, reviewing),
-            materials=reviews.materials(row),
+            materials=_materials(session, row, findings),
             delta=delta,
             files=files,
             findings=findings,
@@ -277,9 +277,28 @@ def materials(services: Services, name: str, number: str) -> Materials | None:
 
     Raises:
         NotFound: no such version.
+        Damaged: the stored report is not what was stored.
     """
     with services.database.read() as session:
-        return reviews.materials(find(session, name, number))
+        row = find(session, name, number)
+        return _materials(session, row, _findings(services, row)[0])
+
+
+def _findings(
+    services: Services, row: Version
+) -> tuple[tuple[FindingView, ...], CoverageView | None]:
+    if row.scan is None:
+        return (), None
+    return read_report(services.blobs.read(row.scan.report_sha256))
+
+
+def _materials(
+    session: Session, row: Version, findings: tuple[FindingView, ...]
+) -> Materials | None:
+    named = reviews.materials(row)
+    if named is None:
+        return None
+    return replace(named, acknowledge=acknowledging.to_acknowledge(session, row, findings))
 
 
 def bundle(services: Services, name: str, number: str, sha256: str) -> tuple[str, bytes] | None:

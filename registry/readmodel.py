@@ -241,14 +241,59 @@ class QueueItem:
 
 
 @dataclass(frozen=True, slots=True)
+class Reason:
+    """What a reviewer said to one finding, in a signed approval of a published version.
+
+    Attributes:
+        version: the version that was approved.
+        reviewer: the signer.
+        reason: their words, plain text.
+        at: when the registry took the review.
+        evidence_sha256: the review's bundle.
+    """
+
+    version: str
+    reviewer: SignerView
+    reason: str
+    at: datetime
+    evidence_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToAcknowledge:
+    """One finding that every approval must acknowledge, as the scan statement names it.
+
+    Attributes:
+        fingerprint: by which it is acknowledged.
+        rule: the rule's identifier.
+        path: the file in the wheel.
+        line: 1-based line number, or 0.
+        message: what was found.
+        earlier: what was said to the same finding in the newest published version that had it.
+    """
+
+    fingerprint: str
+    rule: str
+    path: str
+    line: int
+    message: str
+    earlier: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
 class Materials:
-    """What a reviewer's statement must name; `sealgate review` and web signing both use it."""
+    """What a reviewer's statement must name; `sealgate review` and web signing both use it.
+
+    Attributes:
+        acknowledge: the findings that an approval must answer, in the report's order.
+    """
 
     filename: str
     sha256: str
     report_sha256: str
     previous_sha256: str | None
     policy_sha256: str
+    acknowledge: tuple[ToAcknowledge, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +369,7 @@ __all__ = [
     "Page",
     "PluginView",
     "QueueItem",
+    "Reason",
     "Result",
     "ReviewRecord",
     "ReviewView",
@@ -332,6 +378,7 @@ __all__ = [
     "SignerView",
     "SourceLine",
     "TimelineEvent",
+    "ToAcknowledge",
     "Verdict",
     "VersionLine",
     "VersionView",

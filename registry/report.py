@@ -14,6 +14,8 @@ from registry.readmodel import CoverageView, FindingView
 from trust import strictjson
 from trust.errors import SealgateError, problem
 
+FINGERPRINT = "sealgate/v1"
+"""Key of the fingerprint that acknowledgements name, as the scanner writes it."""
 MAX_REPORT = 64 * 1024 * 1024
 _ORDER = ("high", "medium", "low")
 
@@ -60,4 +62,5 @@ def _finding(result: dict[str, Any]) -> FindingView:
         message=result["message"]["text"],
         help=properties.get("help", ""),
         source_line=region.get("snippet", {}).get("text", ""),
+        fingerprint=result["partialFingerprints"][FINGERPRINT],
     )

@@ -7,7 +7,8 @@ The rules, in order:
  4. the signer has not decided on this version yet (the identical bundle again changes nothing);
  5. the version is in review, and the statement names the very report, policy and earlier version
     that the registry holds;
- 6. a rejection says why.
+ 6. a rejection says why, and an approval acknowledges each finding that the scan warned of: the
+    gate would refuse it later, for everybody.
 """
 
 from __future__ import annotations
@@ -24,18 +25,23 @@ from registry.errors import Conflict, Forbidden, Unprocessable
 from registry.lookup import find
 from registry.models import Review, Version
 from registry.readmodel import Materials
+from registry.review_tools import acknowledging
 from registry.services import Services
 from registry.states import Event, State, advance
 from trust.errors import problem
 from trust.evidence.bundles import VerifiedStatement
 from trust.evidence.predicates import sha256_of
+from trust.gate.acknowledgements import review_problems
 
 MAX_COMMENT = 4000
 """Characters of a reviewer's comment."""
 
 
 def materials(version: Version) -> Materials | None:
-    """Return the digests that a review of this version must name; None before its scan ended."""
+    """Return the digests that a review of this version must name; None before its scan ended.
+
+    The findings to acknowledge are in the report; see `registry.queries`.
+    """
     if version.scan is None:
         return None
     return Materials(
@@ -79,7 +85,7 @@ def post(services: Services, name: str, number: str, bundle: bytes) -> bool:
     try:
         with services.recording() as (session, batch):
             version = find(session, name, number)
-            if not _check(version, verified, reviewers):
+            if not _check(services, version, verified, reviewers):
                 return False
             _record(session, version, verified, now)
             session.flush()
@@ -89,7 +95,9 @@ def post(services: Services, name: str, number: str, bundle: bytes) -> bool:
     return True
 
 
-def _check(version: Version, verified: VerifiedStatement, reviewers: tuple[Any, ...]) -> bool:
+def _check(
+    services: Services, version: Version, verified: VerifiedStatement, reviewers: tuple[Any, ...]
+) -> bool:
     """Return whether the review is new; raise where it is refused."""
     signer = verified.identity
     if signer in (version.author, version.plugin.owner):
@@ -130,6 +138,10 @@ def _check(version: Version, verified: VerifiedStatement, reviewers: tuple[Any, 
             )
         )
     _check_materials(version, verified.predicate)
+    if verified.predicate["decision"] == "approve":
+        lacking = review_problems(acknowledging.signed(services, version), verified.predicate)
+        if lacking:
+            raise Unprocessable(lacking)
     return True
 
 
@@ -212,6 +224,8 @@ def _record(session: Session, version: Version, verified: VerifiedStatement, now
             at=now,
         )
     )
+    if approves:
+        acknowledging.record(session, version, verified, now)
     advance(
         session,
         version,

@@ -26,6 +26,7 @@ from registry.states import Event, State, advance
 from registry.workload import Workload
 from scanner import ScanResult, scan
 from trust.errors import Problem, SealgateError, problem
+from trust.evidence.acknowledgements import MAX_WARNED, Warned
 from trust.evidence.bundles import VerifiedStatement
 from trust.evidence.statements import scan_statement
 from trust.identity import Identity
@@ -160,6 +161,7 @@ class Scanning:
                     policy_sha256=result.policy_sha256,
                     report_sha256=result.report_sha256,
                     counts=result.counts,
+                    warned=_warned(result),
                 )
             )
             verified = evidence.verify(
@@ -271,9 +273,21 @@ def _replace_scan(
             finished_at=services.clock(),
             problems=[
                 p.as_dict()
-                for p in (result.problems or (_blocking(result) if result.counts["high"] else ()))
+                for p in result.problems
+                or (_blocking(result) if result.verdict == "failed" else ())
             ],
         )
+    )
+
+
+def _warned(result: ScanResult) -> tuple[Warned, ...]:
+    """Return what reviewers must acknowledge: the Medium findings of a scan that passed."""
+    if result.verdict != "passed":
+        return ()
+    return tuple(
+        Warned(finding.fingerprint, finding.rule, finding.path)
+        for finding in result.findings
+        if finding.severity == "medium"
     )
 
 
@@ -295,6 +309,15 @@ def _blocking(result: ScanResult) -> tuple[Problem, ...]:
         )
         for finding in high[:MAX_SHOWN_FINDINGS]
     )
+    if not high and result.counts["medium"] > MAX_WARNED:
+        many = problem(
+            "scan.too-many-medium",
+            "there are more findings of medium severity than reviewers acknowledge one by one",
+            value=result.counts["medium"],
+            expected=f"at most {MAX_WARNED}",
+            advice="mend most of them and submit another version; see the report for all of them",
+        )
+        return (many,)
     if len(high) <= MAX_SHOWN_FINDINGS:
         return shown
     more = problem(

@@ -11,6 +11,7 @@ import click
 from scanner import ScanPolicy, ScanResult, scan
 from scanner.model import SEVERITIES, Finding
 from trust.errors import SealgateError, problem, shown
+from trust.evidence.acknowledgements import MAX_WARNED
 
 EXIT = {"passed": 0, "failed": 1, "incomplete": 2}
 """The exit code of each verdict."""
@@ -107,6 +108,8 @@ def _print_finding(finding: Finding) -> None:
 def _conclusion(result: ScanResult) -> str:
     if result.verdict == "incomplete":
         return "Not everything was looked at, which blocks until it is."
+    if result.verdict == "failed" and not result.counts["high"]:
+        return f"More than {MAX_WARNED} medium findings are too many to be acknowledged one by one."
     if result.verdict == "failed":
         return f"A high finding {_MEANING['high']}."
     if result.result == "WARNED":

@@ -122,6 +122,7 @@ def test_a_malformed_predicate_is_refused(reviewed: RegistryFixture) -> None:
     materials = reviewed.client.get(
         "/api/v1/plugins/example-plugin/1.0.0/review-materials"
     ).get_json()
+    assert materials.pop("acknowledge") == []
     statement = statements.review_statement(decision="approve", **materials)
     odd = statement.replace(b'"decision":"approve"', b'"decision":"publish"')
     answer = reviewed.post_review(reviewed.trust.sigstore.sign(BOB, odd))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from securesystemslib.signer import CryptoSigner
 
 from tests.support.local_sigstore import LocalSigstore
 from trust.evidence import statements
+from trust.evidence.acknowledgements import Acknowledgement, Warned
 from trust.gate import Decision, Gate
 from trust.identity import Identity
 from trust.layout import Owners, build_layout, layout_sha256, sign_layout
@@ -29,6 +30,15 @@ REPORT_SHA256 = hashlib.sha256(b"report").hexdigest()
 def sha256(data: bytes) -> str:
     """Return the digest of `data`, lowercase hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def answers(
+    findings: Iterable[Mapping[str, Any]], reason: str = "Read it: harmless here."
+) -> tuple[Acknowledgement, ...]:
+    """Return an acknowledgement of each finding in a registry's review materials."""
+    return tuple(
+        Acknowledgement(Warned(f["fingerprint"], f["rule"], f["path"]), reason) for f in findings
+    )
 
 
 class TrustFixture:
@@ -120,6 +130,7 @@ class TrustFixture:
         result: statements.ScanResult = "PASSED",
         policy_sha256: str = POLICY_SHA256,
         report_sha256: str = REPORT_SHA256,
+        warned: Sequence[Warned] = (),
     ) -> bytes:
         """Return a scan bundle, signed by the scanner or `by`."""
         statement = statements.scan_statement(
@@ -128,7 +139,8 @@ class TrustFixture:
             result=result,
             policy_sha256=policy_sha256,
             report_sha256=report_sha256,
-            counts={"high": 0, "medium": 0, "low": 0},
+            counts={"high": 0, "medium": len(warned), "low": 0},
+            warned=warned,
         )
         return self.sigstore.sign(by or self.scanner, statement)
 
@@ -143,6 +155,7 @@ class TrustFixture:
         report_sha256: str = REPORT_SHA256,
         previous_sha256: str | None = None,
         comment: str = "I read it.",
+        acknowledged: Sequence[Acknowledgement] = (),
     ) -> bytes:
         """Return a review bundle, signed by `by`."""
         statement = statements.review_statement(
@@ -153,6 +166,7 @@ class TrustFixture:
             previous_sha256=previous_sha256,
             policy_sha256=policy_sha256,
             comment=comment,
+            acknowledged=acknowledged,
         )
         return self.sigstore.sign(by, statement)
 

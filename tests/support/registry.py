@@ -28,7 +28,7 @@ from registry.settings import Settings
 from registry.worker import Worker
 from registry.workload import Workload
 from scanner import ScanResult, scan
-from tests.support.evidence import AUTHOR, REGISTRY, REVIEWERS, SCANNER, TrustFixture
+from tests.support.evidence import AUTHOR, REGISTRY, REVIEWERS, SCANNER, TrustFixture, answers
 from tests.support.wheels import make_wheel
 from trust.evidence import statements
 
@@ -180,8 +180,11 @@ class RegistryFixture:
         **changes: Any,
     ) -> bytes:
         """Sign a review of what the registry holds; arguments replace parts of the statement."""
-        materials = self.client.get(f"/api/v1/plugins/{name}/{version}/review-materials").get_json()
-        arguments = {"decision": "approve", "comment": ""} | materials | changes
+        address = f"/api/v1/plugins/{name}/{version}/review-materials"
+        materials = self.client.get(address).get_json()
+        acknowledged = answers(materials.pop("acknowledge"))
+        arguments = {"decision": "approve", "comment": "", "acknowledged": acknowledged}
+        arguments |= materials | changes
         return self.trust.sigstore.sign(by, statements.review_statement(**arguments))
 
     def post_review(

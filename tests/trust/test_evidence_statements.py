@@ -9,6 +9,7 @@ import pytest
 
 from trust import strictjson
 from trust.evidence import statements
+from trust.evidence.acknowledgements import Acknowledgement, Warned, warned
 from trust.evidence.predicates import (
     PREDICATE_TYPES,
     PUBLISH,
@@ -30,7 +31,12 @@ def made() -> dict[str, bytes]:
     return {
         "submit": statements.submit_statement(NAME, DIGEST),
         "scan": statements.scan_statement(
-            NAME, DIGEST, result="WARNED", policy_sha256=OTHER, report_sha256=OTHER
+            NAME,
+            DIGEST,
+            result="WARNED",
+            policy_sha256=OTHER,
+            report_sha256=OTHER,
+            warned=(Warned(DIGEST, "B608", "a b.py"),),
         ),
         "review": statements.review_statement(
             NAME,
@@ -39,6 +45,7 @@ def made() -> dict[str, bytes]:
             report_sha256=OTHER,
             previous_sha256=None,
             policy_sha256=OTHER,
+            acknowledged=(Acknowledgement(Warned(DIGEST, "B608", "a b.py"), "constant"),),
         ),
         "publish": statements.publish_statement(
             NAME, DIGEST, inputs=[OTHER, DIGEST], layout_sha256=OTHER, time=NOW, verifier_id="v"
@@ -73,6 +80,53 @@ def test_the_summary_names_the_version_as_a_package_url() -> None:
     assert predicate["resourceUri"] == "pkg:pypi/example-plugin@1.0.0"
     assert predicate["timeVerified"] == "2026-01-02T03:04:05Z"
     assert statements.resource_uri("a", "1!2.0+x") == "pkg:pypi/a@1%212.0%2Bx"
+
+
+def test_a_warning_names_the_finding_and_the_review_answers_it() -> None:
+    finding = Warned(DIGEST, "B608", "a b.py")
+    scan = strictjson.loads(made()["scan"])["predicate"]
+    assert scan["warnedTests"] == [f"{DIGEST} B608 a b.py"]
+    assert warned(scan) == (finding,)
+    review = strictjson.loads(made()["review"])["predicate"]
+    assert review["acknowledged"] == [
+        {"fingerprint": DIGEST, "rule": "B608", "path": "a b.py", "reason": "constant"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("result", "names"),
+    [
+        ("WARNED", ()),
+        ("PASSED", (Warned(DIGEST, "B608", "a.py"),)),
+        ("WARNED", (Warned("ab", "B608", "a.py"),)),
+        ("WARNED", (Warned(DIGEST, "B608", "a.py"),) * 201),
+    ],
+)
+def test_a_scan_whose_warnings_do_not_fit_is_not_stated(
+    result: Any, names: tuple[Warned, ...]
+) -> None:
+    with pytest.raises(ValueError, match=r"acknowledge|fingerprint"):
+        statements.scan_statement(
+            NAME, DIGEST, result=result, policy_sha256=OTHER, report_sha256=OTHER, warned=names
+        )
+
+
+@pytest.mark.parametrize("reason", ["", " \n", "x" * 401])
+def test_an_acknowledgement_has_a_reason(reason: str) -> None:
+    entry = Acknowledgement(Warned(DIGEST, "B608", "a.py"), reason)
+    with pytest.raises(ValueError, match="reason"):
+        statements.review_statement(
+            NAME,
+            DIGEST,
+            decision="approve",
+            report_sha256=OTHER,
+            previous_sha256=None,
+            policy_sha256=OTHER,
+            acknowledged=(entry,),
+        )
+    predicate = strictjson.loads(made()["review"])["predicate"]
+    predicate["acknowledged"][0]["reason"] = reason
+    assert check_predicate("review", predicate) is not None
 
 
 @pytest.mark.parametrize("digest", ["AB" * 32, "ab" * 31, "ab" * 32 + "\n", "sha256:" + "ab" * 32])

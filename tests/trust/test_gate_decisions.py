@@ -97,11 +97,6 @@ def test_before_publication_the_summary_is_not_asked_for(
     refused(t.decide(WHEEL, NAME, full[:4]), "publish", "gate.threshold")
 
 
-def test_a_warned_scan_is_admitted(t: TrustFixture, full: tuple[bytes, ...]) -> None:
-    warned = t.scan(NAME, WHEEL, result="WARNED")
-    admitted(t.decide(WHEEL, NAME, published(t, [full[0], warned, *full[2:4]])))
-
-
 def test_an_approval_that_came_after_publication_counts_too(
     t: TrustFixture, full: tuple[bytes, ...]
 ) -> None:

@@ -15,11 +15,13 @@ from urllib.parse import quote
 from packaging.utils import parse_wheel_filename
 
 from trust import strictjson
+from trust.evidence.acknowledgements import MAX_REASON, MAX_WARNED, Acknowledgement, Warned
 from trust.evidence.predicates import (
     POLICY,
     PUBLISH,
     REPORT,
     REVIEW,
+    SBOM,
     SCAN,
     STATEMENT_TYPE,
     SUBMIT,
@@ -78,6 +80,9 @@ def scan_statement(
     policy_sha256: str,
     report_sha256: str,
     counts: Mapping[str, int] | None = None,
+    warned: Sequence[Warned] = (),
+    dependencies: Sequence[tuple[str, str]] = (),
+    sbom_sha256: str | None = None,
 ) -> bytes:
     """Return the scanner's statement (in-toto test result v0.1).
 
@@ -88,10 +93,16 @@ def scan_statement(
         policy_sha256: digest of the scan policy.
         report_sha256: digest of the SARIF report.
         counts: findings by severity, for people; no rule looks at them.
+        dependencies: file name and SHA-256 of each locked wheel that was scanned too.
+        sbom_sha256: digest of the CycloneDX bill of materials that was made of them.
+        warned: the findings that reviewers must acknowledge; WARNED has some, another result none.
 
     Raises:
-        ValueError: a digest is not lowercase hexadecimal SHA-256.
+        ValueError: a digest is not lowercase hexadecimal SHA-256, or the findings named do not
+            belong to the result, are more than `MAX_WARNED` or not in the form of `Warned`.
     """
+    if bool(warned) != (result == "WARNED") or len(warned) > MAX_WARNED:
+        raise ValueError(f"{result} with {len(warned)} findings to acknowledge")
     predicate: dict[str, Any] = {
         "result": result,
         "configuration": [_descriptor(POLICY, policy_sha256)],
@@ -99,6 +110,12 @@ def scan_statement(
     }
     if counts is not None:
         predicate["sealgate_counts"] = dict(counts)
+    if dependencies:
+        predicate["sealgate_dependencies"] = [_descriptor(*item) for item in dependencies]
+    if sbom_sha256 is not None:
+        predicate["sealgate_sbom"] = _descriptor(SBOM, sbom_sha256)
+    if warned:
+        predicate["warnedTests"] = [Warned.parse(item.text).text for item in warned]
     return _statement(filename, sha256, SCAN, predicate)
 
 
@@ -111,6 +128,7 @@ def review_statement(
     previous_sha256: str | None,
     policy_sha256: str,
     comment: str = "",
+    acknowledged: Sequence[Acknowledgement] = (),
 ) -> bytes:
     """Return a reviewer's statement (Sealgate review v1, `schemas/review.schema.json`).
 
@@ -122,22 +140,26 @@ def review_statement(
         previous_sha256: digest of the last approved version's wheel, None for a first version.
         policy_sha256: digest of the scan policy.
         comment: at most 10,000 characters.
+        acknowledged: what the reviewer says to each finding that the scan names; an approval must
+            answer all of them.
 
     Raises:
-        ValueError: a digest is not lowercase hexadecimal SHA-256.
+        ValueError: a digest is not lowercase hexadecimal SHA-256, or a reason is blank or longer
+            than `MAX_REASON` characters.
     """
-    return _statement(
-        filename,
-        sha256,
-        REVIEW,
-        {
-            "decision": decision,
-            "report": _descriptor(REPORT, report_sha256),
-            "policy": _descriptor(POLICY, policy_sha256),
-            "previous": None if previous_sha256 is None else _digest(previous_sha256),
-            "comment": comment,
-        },
-    )
+    predicate: dict[str, Any] = {
+        "decision": decision,
+        "report": _descriptor(REPORT, report_sha256),
+        "policy": _descriptor(POLICY, policy_sha256),
+        "previous": None if previous_sha256 is None else _digest(previous_sha256),
+        "comment": comment,
+    }
+    for entry in acknowledged:
+        if not entry.reason.strip() or len(entry.reason) > MAX_REASON:
+            raise ValueError(f"not a reason of 1 to {MAX_REASON} characters: {entry.reason[:80]!r}")
+    if acknowledged:
+        predicate["acknowledged"] = [entry.as_dict() for entry in acknowledged]
+    return _statement(filename, sha256, REVIEW, predicate)
 
 
 def publish_statement(

@@ -2,13 +2,14 @@
 
 The order of `Gate.decide`, each line a way to be refused:
  1. `layout`: signed by enough owners, understood, not expired (`trust.layout.load`);
- 2. `wheel`: structure and manifest (`trust.wheel`);
+ 2. `wheel`: structure and manifest (`trust.wheel`), and those of every wheel that it locks;
  3. `bundle`: at most 64, every one of them verifies, is signed in the past, and is about this
     wheel: file name and SHA-256;
  4. `submit`: one of those who may publish this plugin signed a publish attestation;
- 5. `scan`: the scanner signed PASSED or WARNED;
- 6. `review`: enough reviewers, none of them the author, approved on that very report, and none
-    rejected;
+ 5. `scan`: the scanner signed PASSED, or WARNED with the findings to acknowledge, and names
+    every locked wheel;
+ 6. `review`: enough reviewers, none of them the author, approved on that very report, each of them
+    acknowledged each of those findings with a reason, and none rejected;
  7. `publish`: the registry signed a summary of exactly this evidence under this layout.
 
 Whoever signed `submit` can do no other step for this wheel. The layout names no functionary for
@@ -32,6 +33,7 @@ from trust.evidence.bundles import (
     is_plain,
 )
 from trust.evidence.predicates import STEPS, Step, step_of
+from trust.gate import acknowledgements, dependencies
 from trust.gate.decision import Admitted, Decision, Refused, RefusedStep, StepRefused, refuse
 from trust.gate.steps import Satisfied, evaluate
 from trust.gate.summary import Expected, relevant
@@ -114,6 +116,7 @@ class Gate:
         publishers: Collection[Identity],
         now: datetime,
         *,
+        wheels: Collection[bytes] = (),
         before_publish: bool = False,
     ) -> Decision:
         """Decide on one wheel.
@@ -124,6 +127,7 @@ class Gate:
             bundles: every Sigstore bundle (JSON) at hand, in any order, untrusted.
             publishers: who may publish this plugin.
             now: the time of the decision, timezone-aware.
+            wheels: the wheels that the plugin's lock names, in any order, untrusted.
             before_publish: leave out the step `publish`; only the registry asks so.
 
         Returns:
@@ -138,6 +142,7 @@ class Gate:
             outcome = inspect_wheel(wheel, filename)
             if isinstance(outcome, Failed):
                 return Refused("wheel", outcome.problems)
+            dependencies.check_wheels(outcome.value, wheels)
             step = "bundle"
             statements = self._statements(bundles, outcome.value, now)
             step = "submit"
@@ -206,6 +211,10 @@ class Gate:
             authors = done["submit"].identities if "submit" in done else ()
             links = {name: item.link for name, item in done.items()}
             done[step] = evaluate(step, layout, may[step], by_step[step], links, authors)
+            if step == "scan":
+                dependencies.check_scanned(plugin, done[step].statements)
+            if step == "review":
+                acknowledgements.require(done["scan"].statements, done[step].statements)
             if step == "submit" and len(done[step].statements) != 1:
                 refuse(
                     step,

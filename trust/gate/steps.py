@@ -25,6 +25,7 @@ from trust.errors import Problem, problem
 from trust.evidence.bundles import VerifiedStatement
 from trust.evidence.links import StatementMetadata, functionary_key
 from trust.evidence.predicates import Step, check_predicate
+from trust.gate.acknowledgements import scan_problem
 from trust.gate.decision import StepRefused, refuse
 from trust.identity import Identity
 from trust.layout import VerifiedLayout
@@ -74,6 +75,10 @@ def _accept(step: Step, statement: VerifiedStatement) -> None:
             advice="read the report, correct the plugin and submit a new version",
             where=where,
         )
+    if step == "scan":
+        unclear = scan_problem(statement.predicate)
+        if unclear is not None:
+            raise StepRefused(step, unclear)
     if step == "review" and statement.predicate["decision"] != "approve":
         refuse(
             step,
@@ -93,18 +98,23 @@ def _one_each(step: Step, mine: Sequence[VerifiedStatement]) -> dict[str, Statem
         StepRefused: a signer contradicts themselves.
     """
     found: dict[str, StatementMetadata] = {}
+
+    def said(metadata: StatementMetadata) -> tuple[object, ...]:
+        link, predicate = metadata.get_payload(), metadata.statement.predicate
+        warnings = sorted(predicate.get("warnedTests", ())) if step == "scan" else ()
+        return link.materials, link.products, warnings
+
     ordered = sorted(mine, key=lambda s: (s.identity, s.signed_at, s.bundle_sha256))
     for statement in ordered:
         metadata = StatementMetadata(step, statement)
         first = found.setdefault(statement.identity.keyid, metadata)
-        one, other = first.get_payload(), metadata.get_payload()
-        if (one.materials, one.products) != (other.materials, other.products):
+        if said(first) != said(metadata):
             refuse(
                 step,
                 "gate.conflict",
                 f"two {step} statements of one signer contradict each other",
                 value=statement.identity,
-                expected="one statement, or several with the same artifacts",
+                expected="one statement, or several that say the same of the same artifacts",
                 advice=f"leave out the {step} bundle that no longer holds",
                 where=f"bundles {first.statement.bundle_sha256}, {statement.bundle_sha256}",
             )

@@ -18,6 +18,7 @@ from sealgate.settings import registry_settings
 from tests.registry.signin.site import ALICE, REVIEWERS, Site
 from tests.registry.web import browser, hostile, plugins
 from tests.registry.web.stage import Stage
+from tests.support.evidence import answers
 from tests.support.wheels import make_wheel
 from trust.evidence import statements
 from trust.evidence.bundles import BundleVerifier
@@ -170,7 +171,10 @@ def test_the_road_with_only_the_browser(
     # What the page made is byte for byte what the command makes.
     assert made["submit", ALICE] == statements.submit_statement(wheel[0], digest)
     assert made["review", BOB] == statements.review_statement(
-        decision="approve", comment=comment, **materials
+        decision="approve",
+        comment=comment,
+        acknowledged=answers(materials.pop("acknowledge")),
+        **materials,
     )
     keys = site.deployment
     gate = Gate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from registry.services import Services, current
 from registry.settings import Settings
 from registry.worker import Worker
 from registry.workload import Workload
-from tests.support.evidence import TrustFixture
+from tests.support.evidence import TrustFixture, answers
 from trust.evidence import statements
 
 
@@ -102,6 +103,7 @@ class Stage:
             previous_sha256=materials.previous_sha256,
             policy_sha256=materials.policy_sha256,
             comment=comment,
+            acknowledged=answers([asdict(item) for item in materials.acknowledge]),
         )
         return self.trust.sigstore.sign(by, statement)
 
