@@ -41,6 +41,10 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     app.register_blueprint(health.blueprint)
     pypi.install(app)
     app.add_url_rule("/openapi.json", "openapi", api.openapi, methods=["GET"])
+    if settings.tuf_dir is not None:
+        from registry.tuf import routes
+
+        routes.install(app, settings.tuf_dir)
     if importlib.util.find_spec("registry.web") is not None:
         _install_pages(app, settings)
     return app

@@ -74,6 +74,7 @@ class Settings:
         reserved_names: normalised plugin names that nobody can claim.
         sign_in: how people sign in; None: the pages have no sign-in.
         accounts: who administers, who may exchange tokens, how often.
+        tuf_dir: the folder of the TUF repository, which is served at `/tuf/`; None: there is none.
     """
 
     database_url: str
@@ -87,6 +88,7 @@ class Settings:
     reserved_names: frozenset[str] = frozenset({"sealgate"})
     sign_in: SignIn | None = None
     accounts: AccountSettings = field(default_factory=AccountSettings)
+    tuf_dir: Path | None = None
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
@@ -149,6 +151,8 @@ class Settings:
             found["max_upload_bytes"] = reader.number("MAX_UPLOAD_BYTES", int)
         if reader.has("RESERVED_NAMES"):
             found["reserved_names"] = frozenset(reader.text("RESERVED_NAMES").split())
+        if reader.has("TUF_DIR"):
+            found["tuf_dir"] = reader.path("TUF_DIR")
         found["sign_in"] = _sign_in(reader)
         found["accounts"] = _accounts(reader)
         reader.finish()
@@ -178,6 +182,9 @@ class WorkerSettings:
             again, in seconds.
         max_attempts: scans that may be begun and not ended before the version becomes
             `scan_incomplete`.
+        tuf_keys: the folder of the TUF repository's online keys, private to the worker; it goes
+            with `registry.tuf_dir` and `tuf_root`.
+        tuf_root: path of the TUF root that the deployment pins.
     """
 
     registry: Settings
@@ -188,6 +195,8 @@ class WorkerSettings:
     poll_seconds: float = 0.5
     lease_seconds: float = 30.0
     max_attempts: int = 3
+    tuf_keys: Path | None = None
+    tuf_root: Path | None = None
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
@@ -204,6 +213,11 @@ class WorkerSettings:
                 problems.append(
                     _bad(f"{role}_SECRET_FILE", account.secret_file, "a file that exists")
                 )
+        if self.tuf_keys is not None:
+            if self.registry.tuf_dir is None:
+                problems.append(_bad("TUF_DIR", "", "the folder of the TUF repository"))
+            if self.tuf_root is None or not self.tuf_root.is_file():
+                problems.append(_bad("TUF_ROOT", self.tuf_root or "", "a file that exists"))
         if self.poll_seconds <= 0 or self.lease_seconds <= 0 or self.max_attempts < 1:
             value = f"{self.poll_seconds}, {self.lease_seconds}, {self.max_attempts}"
             problems.append(
@@ -231,6 +245,9 @@ class WorkerSettings:
                 found[name.lower()] = reader.number(name, float)
         if reader.has("MAX_ATTEMPTS"):
             found["max_attempts"] = reader.number("MAX_ATTEMPTS", int)
+        if reader.has("TUF_KEYS"):
+            found["tuf_keys"] = reader.path("TUF_KEYS")
+            found["tuf_root"] = reader.path("TUF_ROOT")
         reader.finish()
         return cls(registry=Settings.from_mapping(values, prefix), **found)
 

@@ -13,6 +13,8 @@ from registry.publishing import Publishing
 from registry.scanning import Scanning
 from registry.services import Services
 from registry.settings import WorkerSettings
+from registry.tuf import distribution
+from registry.tuf.distribution import Distribution
 from registry.workload import Workload
 from trust.errors import SealgateError
 
@@ -28,12 +30,14 @@ class Worker:
         scanning: scans; None where this worker has no scanner's account.
         publishing: publishes; None where this worker has no registry's account.
         poll_seconds: the pause when nothing waits, in seconds.
+        distribution: keeps the TUF repository; None where this worker has no key of it.
     """
 
     services: Services
     scanning: Scanning | None
     publishing: Publishing | None
     poll_seconds: float = 0.5
+    distribution: Distribution | None = None
 
     @classmethod
     def open(cls, settings: WorkerSettings, clock: Clock = utc_now) -> Worker:
@@ -52,6 +56,7 @@ class Worker:
             else None,
             Publishing(services, Workload.of(settings, publisher), lease) if publisher else None,
             settings.poll_seconds,
+            distribution.open_for(settings, services),
         )
 
     def run_once(self) -> bool:
@@ -62,7 +67,8 @@ class Worker:
         """
         scanned = self.scanning.once() if self.scanning else False
         published = self.publishing.once() if self.publishing else False
-        return scanned or published
+        distributed = self.distribution.once() if self.distribution else False
+        return scanned or published or distributed
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set. Trouble is logged, and the work goes on after a pause."""

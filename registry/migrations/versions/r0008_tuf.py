@@ -1,4 +1,4 @@
-"""What the TUF repository needs to know."""
+"""No table: the TUF repository keeps what it knows in its own signed files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Nothing to do."""
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Nothing to do."""
