@@ -2,9 +2,10 @@
 
 HTTP codes of an invocation say what became of the *request*; `status` in the body says what became
 of the *call*. A call that was executed is answered with 200 whatever its end (`ok`,
-`plugin_error`, `timeout`, `resource_limit`): a proxy or client library that repeats 5xx must not
-run a plugin twice. Otherwise: 401, 403 (`refused`), 400, 413, 415, 422 (`invalid_arguments`),
-503 with Retry-After (`unavailable`: it could not be decided, executed or recorded).
+`plugin_error`, `timeout`, `resource_limit`, and `refused` where it was stopped while it ran): a
+proxy or client library that repeats 5xx must not run a plugin twice. Otherwise: 401, 403
+(`refused`), 400, 413, 415, 422 (`invalid_arguments`), 503 with Retry-After (`unavailable`: it
+could not be decided, executed or recorded).
 
 With `Prefer: respond-async` (RFC 7240) a call that is taken on is answered with 202 and its
 request id; its reply is then read from the address in Location, by the same caller.
@@ -30,6 +31,7 @@ from runner.openapi import document
 from runner.policy import Caller
 from runner.quota import OverQuota, Quotas
 from runner.readiness import Readiness
+from runner.replies import KeptReply
 from runner.service import Runner
 from trust import strictjson
 from trust.errors import Problem, SealgateError, problem
@@ -49,6 +51,13 @@ CODES = {
     "invalid_arguments": 422,
     "unavailable": 503,
 }
+
+
+def code_of(reply: InvocationReply | KeptReply) -> int:
+    """Return the HTTP status code of a reply."""
+    return 200 if reply.executed and reply.status == "refused" else CODES[reply.status]
+
+
 _TITLES = {401: "Not authenticated", 403: "Refused", 404: "Not found", 503: "Unavailable"}
 
 _logger = logging.getLogger(__name__)
@@ -82,7 +91,7 @@ def _problems(code: int, problems: Sequence[Problem]) -> Response:
 
 def _answer(reply: InvocationReply, code: int | None = None) -> Response:
     unavailable = reply.status == "unavailable"
-    return _json(reply.as_dict(), CODES[reply.status] if code is None or unavailable else code)
+    return _json(reply.as_dict(), code_of(reply) if code is None or unavailable else code)
 
 
 def _turned_away(reply: InvocationReply, over: OverQuota) -> Response:
@@ -95,7 +104,7 @@ def _taken(taken: Taken) -> Response:
     """Answer a call that was taken on: its reply, or 202 while it is under way."""
     if taken.reply is None:
         return _accepted(taken.request_id, replayed=taken.replayed)
-    response = _wire(taken.reply.body, CODES[taken.reply.status], "application/json")
+    response = _wire(taken.reply.body, code_of(taken.reply), "application/json")
     if taken.replayed:
         response.headers["Idempotency-Replayed"] = "true"
     return response

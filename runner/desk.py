@@ -53,7 +53,7 @@ class Key:
 
 def kept(reply: InvocationReply) -> KeptReply:
     """Return a reply as it goes over the wire."""
-    return KeptReply(reply.status, strictjson.dumps(reply.as_dict()))
+    return KeptReply(reply.status, reply.executed, strictjson.dumps(reply.as_dict()))
 
 
 class Desk:

@@ -40,13 +40,14 @@ def judge(
                         value=execution.detail, expected="one result in one frame",
                         advice="do not use this plugin; tell its reviewers")  # fmt: skip
         return "plugin_error", error_of("protocol_error", found.what, (found,)), (found,)
+    status: Status = "unavailable" if execution.status == "stopped" else execution.status
     raised = execution.error or {}
     message = str(raised.get("message") or execution.detail or execution.status)
     kind = str(raised.get("type") or execution.status)
-    found = problem(f"call.{execution.status}", _ENDINGS[execution.status],
+    found = problem(f"call.{status}", _ENDINGS[status],
                     value=f"{kind}: {message}", expected="a result",
-                    advice=_ADVICE[execution.status])  # fmt: skip
-    return execution.status, error_of(kind, message, (found,)), (found,)
+                    advice=_ADVICE[status])  # fmt: skip
+    return status, error_of(kind, message, (found,)), (found,)
 
 
 _ENDINGS = {
@@ -102,6 +103,24 @@ def not_executed() -> Problem:
         "the decision became durable after the runner had given up on it: nothing was executed",
         expected="a decision that is durable in time",
         advice="look at the audit log's disk",
+    )
+
+
+def stopped_after(executed: bool) -> Problem:
+    """Return what a reply says of a call that was stopped after it had been admitted."""
+    if not executed:
+        return problem(
+            "call.stopped",
+            "the call was stopped before it began: nothing was executed",
+            expected="a call that goes on to its end",
+            advice="see the problem before this one",
+        )
+    return problem(
+        "call.stopped",
+        "the call was stopped while it ran: it was executed in part, and its container or cell "
+        "was destroyed",
+        expected="a call that goes on to its end",
+        advice="see the problem before this one; whatever the plugin gave back is not used",
     )
 
 

@@ -88,6 +88,12 @@ class Metrics:
             ["code"],
             registry=self._registry,
         )
+        self._stopped = Counter(
+            "sealgate_calls_stopped",
+            "Calls under way that were stopped, by reason: revoked or cancelled.",
+            ["reason"],
+            registry=self._registry,
+        )
         self._seconds = Histogram(
             "sealgate_call_seconds",
             "Seconds of a call by phase: decide, record, execute, outcome; total is all of it.",
@@ -126,6 +132,10 @@ class Metrics:
         for found in problems:
             self._refusals.labels(found.code).inc()
             return
+
+    def stopped(self, reason: str) -> None:
+        """Note that a call under way was stopped."""
+        self._stopped.labels(reason).inc()
 
     def text(self) -> bytes:
         """Return the exposition format, version 0.0.4."""

@@ -158,11 +158,16 @@ def outcome(
     problems: Sequence[Problem] = (),
     usage: Mapping[str, Any] | None = None,
     result_sha256: str | None = None,
+    record_values: bool = False,
 ) -> dict[str, Any]:
-    """Return how an admitted call ended, with the digest of the result and not the result."""
+    """Return how an admitted call ended, with the digest of the result and not the result.
+
+    The problems' values may be the plugin's words or the arguments', and are left out unless the
+    policy has arguments recorded, or `record_values` says that they are the runner's own.
+    """
     return _base(origin, call, "outcome", now) | {
         "status": status,
-        "problems": _problems(problems, values=call.arguments_recorded),
+        "problems": _problems(problems, values=record_values or call.arguments_recorded),
         "usage": dict(usage) if usage is not None else None,
         "result_sha256": result_sha256,
         "decision_index": decision_index,

@@ -22,9 +22,10 @@ MAX_BYTES = 64 << 20
 
 @dataclass(frozen=True, slots=True)
 class KeptReply:
-    """One reply as it went, or would have gone, over the wire."""
+    """One reply as it went, or would have gone, over the wire; `executed` as in the reply."""
 
     status: Status
+    executed: bool
     body: bytes = field(repr=False)
 
 

@@ -36,9 +36,11 @@ from runner.endings import (
     not_executed,
     not_normalised,
     reply_of,
+    stopped_after,
     undeclared,
 )
 from runner.floods import Floods
+from runner.inflight import CallFacts, InFlight, Stopped, Ticket
 from runner.metrics import Metrics
 from runner.policy import Caller, Policy
 from runner.records import Call, Origin
@@ -73,6 +75,7 @@ class _Road:
     call: Call
     policy: Policy
     origin: Origin
+    ticket: Ticket | None = None
     admission: Admission | None = None
     decision: Recorded | None = None
     executed: bool = False
@@ -106,6 +109,7 @@ class Runner:
         clock: Clock,
         origin: Origin,
         metrics: Metrics | None = None,
+        inflight: InFlight | None = None,
     ) -> None:
         """Take the parts; `origin` is what every audit record of this process says."""
         self._grounds = (policy, origin)
@@ -116,6 +120,8 @@ class Runner:
         self._origin = origin
         self._floods = Floods(clock.steady)
         self._metrics = metrics or Metrics()
+        self.inflight = inflight or InFlight(self._metrics.stopped)
+        self.inflight.check_with(self._revoked)
 
     @property
     def policy(self) -> Policy:
@@ -123,9 +129,20 @@ class Runner:
         return self._grounds[0]
 
     def adopt(self, policy: Policy) -> None:
-        """Put another policy in force, at once, for every call that has not been decided."""
+        """Put another policy in force, at once, for every call that has not been decided.
+
+        Of those that have, the ones that it revokes are stopped.
+        """
         self._admissions.adopt(policy)
         self._grounds = (policy, replace(self._grounds[1], policy_sha256=policy.digest))
+        self.inflight.stop_where(self._revoked)
+
+    def _revoked(self, facts: CallFacts) -> Sequence[Problem]:
+        """Return how the policy in force revokes what a call under way executes."""
+        outcome = self.policy.is_revoked(
+            facts.wheel_sha256, facts.plugin, facts.version, frozenset({facts.author})
+        )
+        return outcome.problems if isinstance(outcome, Failed) else ()
 
     def authenticate(self, token: str) -> Passed[Caller] | Failed:
         """Find the caller who holds `token`."""
@@ -142,20 +159,27 @@ class Runner:
             version=request.version,
             method=request.method,
         )
-        road = _Road(call, *self._grounds)
         started = self._clock.steady()
-        try:
-            method = self._decide(road, request, caller)
-            self._metrics.phase("decide", self._clock.steady() - started)
-            reply = self._execute(road, request, method)
-        except _Stop as stop:
-            reply = self._refuse(road, stop.status, stop.problems)
-        except Exception as error:  # noqa: BLE001 - the reply's shape is a promise
-            reply = self._internal(road, error)
+        with self.inflight.begin(call.request_id, caller.name) as ticket:
+            road = _Road(call, *self._grounds, ticket)
+            reply = self._travel(road, request, caller, started)
         seconds = self._clock.steady() - started
         self._metrics.phase("total", seconds)
         _logger.info("call %s: %s in %.1f ms", reply.request_id, reply.status, seconds * 1000)
         return replace(reply, executed=road.executed)
+
+    def _travel(
+        self, road: _Road, request: InvocationRequest, caller: Caller, started: float
+    ) -> InvocationReply:
+        """Go the whole road; whatever happens on it, there is a reply."""
+        try:
+            method = self._decide(road, request, caller)
+            self._metrics.phase("decide", self._clock.steady() - started)
+            return self._execute(road, request, method)
+        except _Stop as stop:
+            return self._refuse(road, stop.status, stop.problems)
+        except Exception as error:  # noqa: BLE001 - the reply's shape is a promise
+            return self._internal(road, error)
 
     def malformed(self, caller: Caller, problems: Sequence[Problem]) -> InvocationReply:
         """Answer a request of an authenticated caller whose body cannot be read."""
@@ -250,8 +274,11 @@ class Runner:
         self, road: _Road, request: InvocationRequest, method: CompiledMethod
     ) -> InvocationReply:
         admission = road.admission
-        if admission is None:
+        if admission is None or road.ticket is None:
             raise RuntimeError("a call without an admission")
+        road.ticket.enter(self._facts(road, admission))
+        if road.ticket.stopped:
+            raise _Stop("refused", road.ticket.stopped.problems)
         before = self._clock.steady()
         road.decision = self._audit.append(
             records.admitted(road.origin, road.call, self._clock.now()),
@@ -259,6 +286,8 @@ class Runner:
         )
         recorded = self._clock.steady()
         self._metrics.phase("record", recorded - before)
+        if road.ticket.stopped:
+            return self._stopped(road, None, road.ticket.stopped)
         road.executed = True  # or it may have been, whatever happens from here on
         execution = self._sandbox.execute(
             Job(
@@ -269,13 +298,20 @@ class Runner:
                 limits=admission.admitted.plugin.manifest.limits,
                 request_id=road.call.request_id,
                 level=road.policy.level_of(road.call.plugin or "", road.call.version),
+                control=road.ticket.control,
             )
         )
         # Time runs from sending the request: without any, the plugin was never sent one.
-        road.executed = execution.status != "unavailable" or execution.usage.wall_seconds > 0
+        road.executed = (
+            execution.status not in ("unavailable", "stopped") or execution.usage.wall_seconds > 0
+        )
+        stopped = road.ticket.end()
         executed = self._clock.steady()
         self._metrics.phase("execute", executed - recorded)
-        reply = self._finish(road, method, execution)
+        if stopped is None:
+            reply = self._finish(road, method, execution)
+        else:
+            reply = self._stopped(road, execution, stopped)
         self._metrics.phase("outcome", self._clock.steady() - executed)
         return reply
 
@@ -303,6 +339,37 @@ class Runner:
             execution.sandbox,
             road.evidence(),
             receipt,
+        )
+
+    def _facts(self, road: _Road, admission: Admission) -> CallFacts:
+        plugin = admission.admitted.plugin
+        return CallFacts(
+            request_id=road.call.request_id,
+            caller=road.call.caller or "",
+            plugin=plugin.name,
+            version=plugin.version,
+            wheel_sha256=plugin.sha256,
+            author=admission.admitted.author,
+            reviewers=tuple(admission.admitted.reviewers),
+            image=road.origin.image,
+            since=self._clock.now(),
+        )
+
+    def _stopped(self, road: _Road, execution: Execution | None, why: Stopped) -> InvocationReply:
+        """Record and answer a call that was stopped after its decision had been recorded."""
+        problems = (*why.problems, stopped_after(road.executed))
+        usage = asdict(execution.usage) if execution else None
+        receipt = self._record_outcome(road, "refused", problems, usage=usage, record_values=True)
+        self._metrics.ended("refused", problems)
+        reply = reply_of(road.call.request_id, "refused", problems, road.evidence(), receipt)
+        if execution is None:
+            return reply
+        return replace(
+            reply,
+            stdout=execution.stdout,
+            stderr=execution.stderr,
+            usage=usage,
+            sandbox=execution.sandbox,
         )
 
     def _outcome(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
 import time
@@ -146,6 +147,14 @@ class WarmContainer:
             raise ContainerGone(f"the container did not take the request: {error}") from error
         self._reader.allow(frames.response_bound(request.output_bytes))
         return frames.read_response(self._reader, nonce, request.output_bytes)
+
+    def kill(self) -> None:
+        """End the container now, without waiting; whoever holds it still has to destroy it."""
+        held = self._socket
+        if held is not None:
+            # closing a socket alone does not wake the thread that reads from it
+            with contextlib.suppress(OSError):
+                held.shutdown(socket.SHUT_RDWR)
 
     def disconnect(self) -> None:
         """Close the stream; with `stdin_once` that alone ends the container."""

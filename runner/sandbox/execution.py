@@ -5,9 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from runner.sandbox.control import Control
 from trust.wheel import Limits
 
-Status = Literal["ok", "plugin_error", "timeout", "resource_limit", "unavailable", "protocol_error"]
+Status = Literal[
+    "ok",
+    "plugin_error",
+    "timeout",
+    "resource_limit",
+    "unavailable",
+    "protocol_error",
+    "stopped",
+]
+"""`stopped`: the call was told to end, by its control, and did."""
 
 Level = Literal["container", "cell"]
 """A container for each call, or a cell for each call in the container of its plugin version."""
@@ -25,6 +35,7 @@ class Job:
         limits: what the plugin was granted.
         request_id: marks the container, for the operator.
         level: the isolation level that the policy names.
+        control: ends the call while it is under way.
     """
 
     wheel: bytes
@@ -34,6 +45,7 @@ class Job:
     limits: Limits
     request_id: str
     level: Level = "container"
+    control: Control = field(default_factory=Control, repr=False, compare=False)
 
     def told(self, image: str, runtime: str, hardening: dict[str, Any]) -> dict[str, Any]:
         """Return what record and reply say of the sandbox of this call.

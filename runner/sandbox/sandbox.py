@@ -8,6 +8,7 @@ from typing import Any
 
 from runner.sandbox import frames, image, options, orphans, verdict
 from runner.sandbox.container import WarmContainer
+from runner.sandbox.control import CallStopped
 from runner.sandbox.engine import Engine
 from runner.sandbox.errors import (
     ContainerGone,
@@ -130,7 +131,11 @@ class Sandbox:
             detail = f"{error.problem.what}: {error.problem.value}"
             return verdict.without_response("unavailable", detail, context)
         try:
-            return self._call(container, job, told, time.monotonic() - began)
+            with job.control.attached(container.kill):
+                return self._call(container, job, told, time.monotonic() - began)
+        except CallStopped:
+            context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
+            return verdict.without_response("stopped", verdict.NOT_BEGUN, context)
         finally:
             if self._pool is not None:
                 self._pool.done(hardening, container)
@@ -162,6 +167,8 @@ class Sandbox:
             return verdict.without_response("protocol_error", str(error), context())
         except ContainerGone:
             ended = context()
+            if job.control.stopped:
+                return verdict.without_response("stopped", verdict.STOPPED, ended)
             return verdict.of_death(self._obituaries.of(container.id, DEATH_SECONDS), ended)
 
     def sweep(self) -> int:

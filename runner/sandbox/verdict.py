@@ -16,6 +16,8 @@ from trust.wheel import Limits
 
 SENTRY_STOPPED = 2
 """Exit code of gVisor's kernel when its own run-time system gives up."""
+STOPPED = "the call was told to end, and its container or cell was destroyed"
+NOT_BEGUN = "the call was told to end before it began"
 _ERROR_KEYS = {"type", "message", "traceback"}
 
 

@@ -191,7 +191,7 @@ def test_replies_are_bounded_by_age_count_and_bytes() -> None:
 
     def end(request_id: str, caller: str, size: int) -> None:
         replies.begin(request_id, caller)
-        replies.end(request_id, KeptReply("ok", b"x" * size))
+        replies.end(request_id, KeptReply("ok", True, b"x" * size))
 
     def held() -> str:
         return "".join(i for i in "abcdefg" for who in ("A", "B") if replies.reply(i, who))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import secrets
-import socket
 import threading
 import time
 
 from runner.sandbox.cell import frames
 from runner.sandbox.cell.options import CellHardening
 from runner.sandbox.container import GRACE_SECONDS, WarmContainer
+from runner.sandbox.control import Control
 from runner.sandbox.engine import Engine
 from runner.sandbox.errors import ContainerGone, DeadlinePassed, ProtocolViolation
 from runner.sandbox.frames import Request, Response
@@ -21,15 +20,20 @@ from trust.wheel import Limits
 SETUP_SECONDS = 30.0
 """How long a container may take to compile the wheel and to make its first cell, in seconds."""
 
+STOP_SECONDS = 1.0
+"""How long a container may take to end one call, before all of it is ended, in seconds."""
+
 
 class _Pending:
     """A call that waits for its response."""
 
-    __slots__ = ("error", "event", "nonce", "response")
+    __slots__ = ("answered", "error", "event", "nonce", "response")
 
     def __init__(self) -> None:
         self.nonce = secrets.token_bytes(protocol.NONCE_BYTES)
         self.event = threading.Event()
+        """It was answered, or told to end."""
+        self.answered = threading.Event()
         self.response: Response | None = None
         self.error: Exception | None = None
 
@@ -116,6 +120,7 @@ class CellContainer(WarmContainer):
                 with self._lock:
                     del self._pending[header.number]
                 pending.response = response
+                pending.answered.set()
                 pending.event.set()
         except Exception as caught:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
             error = caught
@@ -124,12 +129,18 @@ class CellContainer(WarmContainer):
             waiting, self._pending = self._pending, {}
         for pending in waiting.values():
             pending.error = error
+            pending.answered.set()
             pending.event.set()
 
-    def call(self, request: Request) -> Response:
+    def call(self, request: Request, control: Control | None = None) -> Response:
         """Send one call and wait for its response; safe to use from several threads.
 
+        Args:
+            request: the call.
+            control: ends this call, and no other one in the container.
+
         Raises:
+            CallStopped: it was told to end before it was sent.
             ContainerGone: the container ended without a response.
             DeadlinePassed: the runner's own clock ran out.
             ProtocolViolation: what came is not a response to any call.
@@ -145,20 +156,36 @@ class CellContainer(WarmContainer):
             self._pending[number] = pending
             self.calls += 1
         try:
+            with (control or Control()).attached(pending.event.set):
+                self._send(frame)
+                if not pending.event.wait(max(0.0, deadline - time.monotonic())):
+                    self.surprise = self.surprise or "a call was not answered in time"
+                    raise DeadlinePassed("the wall clock ran out")
+            if not pending.answered.is_set():
+                self._end_call(number, pending)
+        except BaseException:
+            self._forget(number)
+            raise
+        if pending.response is None:
+            raise pending.error or ContainerGone("the container ended")
+        return pending.response
+
+    def _send(self, frame: bytes) -> None:
+        try:
             with self._sending:
                 if self._socket is None:
                     raise ContainerGone("the connection to the engine is closed")
                 self._socket.sendall(frame)
         except OSError as error:
-            self._forget(number)
             raise ContainerGone(f"the container did not take the call: {error}") from error
-        if not pending.event.wait(max(0.0, deadline - time.monotonic())):
-            self._forget(number)
-            self.surprise = self.surprise or "a call was not answered in time"
-            raise DeadlinePassed("the wall clock ran out")
-        if pending.response is None:
-            raise pending.error or ContainerGone("the container ended")
-        return pending.response
+
+    def _end_call(self, number: int, pending: _Pending) -> None:
+        """Have one call's cell killed; where that is not confirmed, the container goes."""
+        self._send(frames.encode_cancel(number))
+        if not pending.answered.wait(STOP_SECONDS):
+            self.surprise = self.surprise or "a call did not end when it was told to"
+            self.kill()
+            pending.answered.wait(STOP_SECONDS)
 
     def _forget(self, number: int) -> None:
         with self._lock:
@@ -170,8 +197,6 @@ class CellContainer(WarmContainer):
 
     def disconnect(self) -> None:
         """Close the stream, which ends the container and every call in it."""
-        if self._socket is not None and self._listener is not None:
-            # closing a socket alone does not wake the thread that reads from it
-            with contextlib.suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+        if self._listener is not None:
+            self.kill()
         super().disconnect()

@@ -11,7 +11,7 @@ from runner.sandbox.frames import Request, Response, StreamReader
 from runner.sandbox.harness import cell_protocol, protocol
 from trust.wheel import Limits
 
-ENDINGS = (*protocol.ENDINGS, cell_protocol.MEMORY_LIMIT)
+ENDINGS = (*protocol.ENDINGS, cell_protocol.MEMORY_LIMIT, cell_protocol.STOPPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,11 @@ def encode_call(request: Request, number: int, nonce: bytes) -> bytes:
         nonce,
     )
     return b"".join((header, module, qualname, request.arguments))
+
+
+def encode_cancel(number: int) -> bytes:
+    """Return the frame that ends one call."""
+    return cell_protocol.CANCEL.pack(cell_protocol.CANCEL_MAGIC, number)
 
 
 def response_bound(output_bytes: int) -> int:

@@ -17,6 +17,7 @@ from runner.sandbox.cell import bpf, probe
 from runner.sandbox.cell.container import CellContainer
 from runner.sandbox.cell.homes import Home, Renewal
 from runner.sandbox.cell.options import CellHardening
+from runner.sandbox.control import CallStopped
 from runner.sandbox.engine import ENGINE_ERRORS, Engine
 from runner.sandbox.errors import (
     ContainerGone,
@@ -239,14 +240,21 @@ class CellSandbox:
             return verdict.Context(job.limits, time.monotonic() - began, told, waited)
 
         try:
-            response = container.call(request)
+            response = container.call(request, job.control)
+        except CallStopped:
+            unbegun = verdict.Context(job.limits, 0.0, told, waited)
+            return verdict.without_response("stopped", verdict.NOT_BEGUN, unbegun)
         except DeadlinePassed:
             return verdict.without_response("timeout", verdict.out_of_time(job.limits), context())
         except ProtocolViolation as error:
             return verdict.without_response("protocol_error", str(error), context())
         except ContainerGone:
             ended = context()
+            if job.control.stopped:
+                return verdict.without_response("stopped", verdict.STOPPED, ended)
             return verdict.of_death(self._obituaries.of(container.id, DEATH_SECONDS), ended)
+        if response.ending == cell_protocol.STOPPED and job.control.stopped:
+            return _stopped(response, context())
         if response.ending not in _EXPECTED_ENDINGS:
             container.surprise = container.surprise or f"a call ended with {response.ending}"
         return _told_apart(verdict.of_response(_attributed(response), context()))
@@ -282,6 +290,13 @@ class CellSandbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _stopped(response: frames.Response, context: verdict.Context) -> Execution:
+    """Return what came of a call that was told to end: what it wrote and used until then."""
+    died = dataclasses.replace(response, ending=protocol.DIED)
+    execution = verdict.of_response(died, context)
+    return dataclasses.replace(execution, status="stopped", error=None, detail=verdict.STOPPED)
 
 
 def _attributed(response: frames.Response) -> frames.Response:

@@ -25,6 +25,12 @@ class Call:
         self.end = time.monotonic() + wall / 1000
         self.parts = b""
 
+    def never_begun(self) -> bytes:
+        """Return the response to a call that was cancelled while it waited for a cell."""
+        return cell_protocol.RESPONSE.pack(
+            cell_protocol.RESPONSE_MAGIC, self.number, cell_protocol.STOPPED, *[0] * 8, self.nonce
+        )
+
     @staticmethod
     def well_formed(header: tuple[Any, ...]) -> bool:
         """Whether every field is in its bounds."""

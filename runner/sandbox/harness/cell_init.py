@@ -144,12 +144,29 @@ class Supervisor:
             self._begin(self._queue.pop(0))
 
     def _take_call(self) -> None:
-        header = cell_protocol.CALL.unpack(_read(self._stdin, cell_protocol.CALL.size))
+        start = _read(self._stdin, cell_protocol.CANCEL.size)
+        magic, number = cell_protocol.CANCEL.unpack(start)
+        if magic == cell_protocol.CANCEL_MAGIC:
+            self._cancel(number)
+            return
+        rest = _read(self._stdin, cell_protocol.CALL.size - len(start))
+        header = cell_protocol.CALL.unpack(start + rest)
         if not Call.well_formed(header):
             os._exit(EXIT_BAD_REQUEST)
         call = Call(header)
         call.parts = _read(self._stdin, call.module + call.name + call.arguments)
         self._queue.append(call)
+
+    def _cancel(self, number: int) -> None:
+        for call in self._queue:
+            if call.number == number:
+                self._queue.remove(call)
+                _write(self._stdout, call.never_begun())
+                return
+        for cell in self._running.values():
+            if cell.call is not None and cell.call.number == number:
+                self._finish(cell, cell_protocol.STOPPED)
+                return
 
     def _begin(self, call: Call) -> None:
         cell = self._ready.pop(0)

@@ -14,6 +14,7 @@ import struct
 SETUP_MAGIC = b"SGS1"
 DONE_MAGIC = b"SGD1"
 CALL_MAGIC = b"SGC1"
+CANCEL_MAGIC = b"SGX1"
 RESPONSE_MAGIC = b"SGB1"
 ANNOUNCE_MAGIC = b"SGN1"
 
@@ -28,6 +29,10 @@ hand, errno (signed)."""
 CALL = struct.Struct(">4sIIHHI32s")
 """magic, call number, argument bytes, module bytes, qualified name bytes, wall milliseconds,
 nonce."""
+
+CANCEL = struct.Struct(">4sI")
+"""magic, call number; comes where a `CALL` may come, which begins in the same way. A call that is
+under way is killed and answered with `STOPPED`; for one that has ended nothing happens."""
 
 RESPONSE = struct.Struct(">4sIBxxxIIIiIIII32s")
 """magic, call number, ending, result bytes, stdout bytes, stderr bytes, exit code (signed), CPU
@@ -58,6 +63,9 @@ step, as the PID; errno, as the exit code."""
 
 MEMORY_LIMIT = 8
 """An ending beside those of `protocol`: the cell's processes held more memory than allowed."""
+
+STOPPED = 9
+"""An ending beside those of `protocol`: the runner cancelled the call."""
 
 MAX_FILTER = 4096 * 8
 """The kernel takes 4096 instructions of 8 bytes."""

@@ -1,0 +1,131 @@
+"""Stops in real sandboxes: the container is gone, the cell is gone and its neighbours are not."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from runner.sandbox import Execution, Job, Sandbox
+from runner.sandbox.cell import CellSandbox
+from runner.sandbox.cell.container import CellContainer
+from runner.sandbox.control import Control
+from runner.sandbox.execution import Level
+from tests.runner.cell.conftest import cells as cells
+from tests.support.sandbox import containers_of, job
+
+pytestmark = pytest.mark.docker
+SOURCE = (
+    "import signal, time\n"
+    "for number in (signal.SIGTERM, signal.SIGINT): signal.signal(number, signal.SIG_IGN)\n"
+    "def run(arguments):\n"
+    "    print('began', flush=True)\n"
+    "    time.sleep(arguments['seconds'])\n"
+    "    return 'to its end'\n"
+)
+STUBBORN = job(SOURCE, {"seconds": 60}, wall_seconds=60.0)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(8) as made:
+        yield made
+
+
+def begun(pool: ThreadPoolExecutor, sandbox: Sandbox | CellSandbox, call: Job) -> Future[Execution]:
+    """Execute a call in a thread; return once something can be stopped."""
+    future = pool.submit(sandbox.execute, call)
+    deadline = time.monotonic() + 20
+    while call.control._kill is None and not future.done():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    return future
+
+
+def test_a_container_is_destroyed_at_once(sandbox: Sandbox, pool: ThreadPoolExecutor) -> None:
+    call = dataclasses.replace(STUBBORN, control=Control())
+    future = begun(pool, sandbox, call)
+    assert len(containers_of(sandbox)) == 1
+    told = time.monotonic()
+    call.control.stop()
+    execution = future.result(5)
+    assert time.monotonic() - told < 1.0
+    assert (execution.status, execution.result, execution.error) == ("stopped", None, None)
+    assert execution.usage.wall_seconds > 0
+    sandbox.drain()
+    assert containers_of(sandbox) == []
+
+
+@pytest.mark.parametrize("level", ["container", "cell"])
+def test_what_was_stopped_before_it_began_is_never_sent(
+    sandbox: Sandbox, cells: CellSandbox, level: Level
+) -> None:
+    call = dataclasses.replace(STUBBORN, level=level, control=Control())
+    call.control.stop()
+    execution = (cells if level == "cell" else sandbox).execute(call)
+    assert (execution.status, execution.usage.wall_seconds) == ("stopped", 0.0)
+
+
+def in_cell(seconds: float) -> Job:
+    quick = job(SOURCE, {"seconds": seconds}, wall_seconds=60.0)
+    return dataclasses.replace(quick, level="cell", wheel=STUBBORN.wheel)
+
+
+def test_a_cell_s_end_leaves_its_neighbours_alone(
+    cells: CellSandbox, pool: ThreadPoolExecutor
+) -> None:
+    neighbours = [begun(pool, cells, in_cell(1.0)) for _ in range(2)]
+    call = in_cell(60)
+    future = begun(pool, cells, call)
+    [container] = containers_of(cells)
+    told = time.monotonic()
+    call.control.stop()
+    execution = future.result(5)
+    assert time.monotonic() - told < 0.9
+    assert (execution.status, execution.result, execution.error) == ("stopped", None, None)
+    assert [each.result(20).result for each in neighbours] == ["to its end"] * 2
+    again = cells.execute(in_cell(0))
+    assert again.result == "to its end"
+    assert [each["Id"] for each in containers_of(cells)] == [container["Id"]]
+    assert execution.usage.cpu_seconds is not None
+
+
+def test_many_stops_and_calls_in_one_container(
+    cells: CellSandbox, pool: ThreadPoolExecutor
+) -> None:
+    """Stops that come before, with and after the end of their call."""
+    made = [in_cell(0.02) for _ in range(24)]
+    futures = [pool.submit(cells.execute, each) for each in made]
+    stoppers = [threading.Timer(0.01 * n, each.control.stop) for n, each in enumerate(made)]
+    for timer in stoppers:
+        timer.start()
+    statuses = {future.result(20).status for future in futures}
+    assert statuses <= {"ok", "stopped"}
+    assert cells.execute(in_cell(0)).status == "ok"
+
+
+def test_a_container_that_does_not_obey_goes_whole(
+    cells: CellSandbox, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that a plugin has taken over would: the order to end the call has no effect."""
+    monkeypatch.setattr("runner.sandbox.cell.container.STOP_SECONDS", 0.05)
+    monkeypatch.setattr("runner.sandbox.cell.frames.encode_cancel", lambda number: b"")
+    ended: list[str] = []
+    kill = CellContainer.kill
+
+    def noted(container: CellContainer) -> None:
+        ended.append(container.surprise)
+        kill(container)
+
+    monkeypatch.setattr(CellContainer, "kill", noted)
+    call = in_cell(60)
+    future = begun(pool, cells, call)
+    call.control.stop()
+    execution = future.result(5)
+    assert execution.status == "stopped"
+    assert "did not end" in ended[0]
+    assert cells.execute(in_cell(0)).status == "ok", "the next call has another container"
