@@ -14,7 +14,7 @@ from __future__ import annotations
 from flask import Blueprint, Flask
 from jinja2 import StrictUndefined
 
-from registry.web import assets, browse, formats, reviewing, submitting
+from registry.web import assets, browse, desk, formats, live, reviewing, submitting
 from registry.web import context as page_context
 
 blueprint = Blueprint("web", __name__, template_folder="templates")
@@ -23,8 +23,14 @@ ROUTES = (
     ("GET", "/", "home", browse.home),
     ("GET", "/plugins/<name>", "plugin", browse.plugin),
     ("GET", "/plugins/<name>/<version>", "version", browse.version),
+    ("GET", "/plugins/<name>/<version>/live", "live", live.status),
+    ("GET", "/mine", "mine", desk.mine),
+    ("POST", "/plugins/<name>/<version>/answers", "answer", desk.answer),
+    ("POST", "/plugins/<name>/transfer", "offer", desk.offer),
+    ("POST", "/transfers/<int:number>/<action>", "decide", desk.decide),
     ("GET", "/submit", "submit", submitting.form),
     ("POST", "/submit", "submit_post", submitting.send),
+    ("POST", "/submit/check", "check", submitting.check),
     ("GET", "/review", "queue", reviewing.queue),
     ("GET", "/review/<name>/<version>", "review", reviewing.review),
     ("POST", "/review/<name>/<version>", "review_post", reviewing.send),

@@ -9,6 +9,7 @@ from registry import queries
 from registry.readmodel import EvidenceView, FindingView, ScanView, VersionView
 from registry.report import read_report
 from registry.services import Services, current
+from registry.web import signing
 
 MAX_QUERY = 200
 """Characters of a search text that are looked at."""
@@ -48,19 +49,30 @@ def plugin(name: str) -> str | Response:
     )
 
 
-def version(name: str, version: str) -> str | Response:
+def version(name: str, version: str) -> Response:
     """One version: where it stands, who signed what, what the scan found, what happened."""
+    from registry.web import live
+
     services = current()
     view = queries.version(services, name, version)
     if (view.name, view.version) != (name, version):
         return redirect(url_for("web.version", name=view.name, version=view.version), 308)
-    return render_template(
+    follows = live.follows(view)
+    refreshes = live.refresh_seconds() if follows else None
+    html = render_template(
         "version.html",
         version=view,
         steps=steps(view),
         vouchers=[(bundle, claim(view, bundle)) for bundle in view.evidence],
         findings=_findings(services, name, version),
+        follows=follows,
+        live_tag=live.tag(view),
+        refreshes=refreshes,
     )
+    response = signing.dressed(html, () if follows else None)
+    if refreshes is not None:
+        response.headers["Refresh"] = str(refreshes)
+    return response
 
 
 def _findings(services: Services, name: str, version: str) -> tuple[FindingView, ...]:
@@ -82,7 +94,8 @@ def steps(view: VersionView) -> list[tuple[str, str, str]]:
         review, publish = ("good", counted if enough else "done"), "good"
     words = {"good": "done", "wait": "in progress", "todo": "not yet"}
     return [
-        ("Signed and submitted", "good", "done"),
+        ("Received", "good", "done"),
+        ("Signature verified", "good", "done"),
         ("Scanned", *scan),
         ("Approved", *review),
         ("Published", publish, words[publish]),

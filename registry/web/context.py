@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from registry.signin import sessions
-from registry.web import commands, schema
+from registry.web import commands, desk, schema
 from registry.web.assets import asset_url
 from registry.web.sheets import STATUS_WORDS
 
@@ -15,6 +15,7 @@ GLOBALS: Mapping[str, Callable[..., Any] | object] = MappingProxyType(
     {
         "asset_url": asset_url,
         "commands": commands,
+        "desk_notes": desk.notes_on,
         "sign_in_state": sessions.state,
         "schema_table": schema.table,
         "status_words": STATUS_WORDS,

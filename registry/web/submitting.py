@@ -1,24 +1,92 @@
-"""The submit form: the same intake as the JSON API's, its refusals shown on the page."""
+"""The submit form and the check before it: the same reader and intake as the JSON API's.
+
+The check stores nothing and asks for no signature: it says all at once what a submission of the
+file would be refused for. With JavaScript it is asked as soon as a file is chosen.
+"""
 
 from __future__ import annotations
 
-from flask import redirect, render_template, request, url_for
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response as FlaskResponse
+from flask import jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from registry import intake
+from registry import forms, intake
 from registry.httperrors import status_of
 from registry.services import current
+from registry.signin import sessions
 from registry.web import signing
+from registry.web.formats import size, visible
 from registry.web.security import require_same_origin
 from trust.errors import Problem, SealgateError
+from trust.outcomes import Failed
+from trust.wheel import Plugin
+
+JSON = "application/json"
 
 
-def form() -> Response:
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What the check found; exactly one of `plugin` and `problems` says something."""
+
+    filename: str
+    plugin: Plugin | None
+    problems: tuple[Problem, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for the page's script: text to show, hidden characters spelled out."""
+        found = self.plugin
+        return {
+            "filename": visible(self.filename),
+            "accepted": found is not None,
+            "problems": [
+                {name: visible(text) for name, text in problem.as_dict().items()}
+                for problem in self.problems
+            ],
+            "facts": [[name, visible(text)] for name, text in facts(found)] if found else [],
+        }
+
+
+def facts(plugin: Plugin) -> list[tuple[str, str]]:
+    """Return what was read of an accepted wheel: (name, value) in the order of reading."""
+    return [
+        ("Plugin", f"{plugin.name} {plugin.version}"),
+        ("Summary", plugin.summary),
+        ("SHA-256", plugin.sha256),
+        ("Size", f"{size(plugin.size)}, {len(plugin.members)} files"),
+        ("Methods", ", ".join(plugin.manifest.methods)),
+    ]
+
+
+def form() -> FlaskResponse:
     """The empty form, with how to sign."""
     return _page(())
 
 
-def send() -> Response | tuple[Response, int]:
+def check() -> FlaskResponse | tuple[FlaskResponse, int]:
+    """Read a wheel and say all that is wrong with it; nothing is stored."""
+    require_same_origin(request)
+    wants_json = JSON in request.headers.get("Accept", "")
+    try:
+        filename, data = forms.files(request, ("wheel",), ignored=("bundle",))["wheel"]
+    except SealgateError as refusal:
+        if wants_json:
+            raise
+        return _page(refusal.problems), status_of(refusal)
+    account = sessions.state()
+    outcome = intake.check(current(), filename, data, account.person if account else None)
+    if isinstance(outcome, Failed):
+        checked = Checked(filename, None, outcome.problems)
+    else:
+        checked = Checked(filename, outcome.value, ())
+    if wants_json:
+        return jsonify(checked.as_dict())
+    return _page((), checked), 200 if checked.plugin else 422
+
+
+def send() -> Response | tuple[FlaskResponse, int]:
     """Take a wheel and its bundle; go to the version's page, or show every refusal together."""
     require_same_origin(request)
     services = current()
@@ -29,13 +97,15 @@ def send() -> Response | tuple[Response, int]:
     return redirect(url_for("web.version", name=accepted.name, version=accepted.version), 303)
 
 
-def _page(problems: tuple[Problem, ...]) -> Response:
+def _page(problems: tuple[Problem, ...], checked: Checked | None = None) -> FlaskResponse:
     offer = signing.offered()
     html = render_template(
         "submit.html",
         problems=problems,
+        checked=checked,
+        facts=facts(checked.plugin) if checked and checked.plugin else [],
         max_bytes=current().settings.max_upload_bytes,
         issuers=sorted(current().settings.trusted_issuers),
         signing=offer,
     )
-    return signing.page(html, offer)
+    return signing.dressed(html, offer.origins if offer else ())

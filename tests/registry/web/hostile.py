@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import quote
@@ -40,9 +41,12 @@ ALLOWED_TAGS = frozenset(
         *("a", "b", "i", "s", "p", "h1", "h2", "h3", "ul", "ol", "li", "dl", "dt", "dd", "div"),
         *("span", "code", "pre", "bdi", "time", "blockquote", "section", "article", "aside"),
         *("form", "label", "input", "button", "details", "summary", "svg", "circle", "path"),
-        *("table", "caption", "thead", "tbody", "tr", "th", "td"),
+        *("table", "caption", "thead", "tbody", "tr", "th", "td", "template", "textarea"),
     }
 )
+
+OWN_SCRIPT = re.compile(r'<script type="module" src="/assets/[0-9a-f]{16}/\w+\.js"></script>')
+"""The only form in which a page of ours may have a script."""
 
 
 def markup(place: str) -> str:
