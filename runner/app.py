@@ -110,6 +110,20 @@ def _taken(taken: Taken) -> Response:
     return response
 
 
+def _stands(name: str, found: Taken | None) -> Response:
+    """Answer how a call stands that its caller named: 200 with its reply, 202, or 404."""
+    if found is None:
+        missing = problem(
+            "call.not-kept", "no reply of this caller is kept under this request id",
+            value=name, expected="the id of a call whose reply is still kept",
+            advice="look for the request id in the audit log",
+        )  # fmt: skip
+        return _problems(404, (missing,))
+    if found.reply is None:
+        return _accepted(found.request_id)
+    return _wire(found.reply.body, 200, "application/json")
+
+
 def _accepted(request_id: str, *, replayed: bool = False) -> Response:
     response = _json({"request_id": request_id, "status": "accepted"}, 202)
     response.headers["Location"] = f"{INVOCATIONS}/{request_id}"
@@ -206,17 +220,24 @@ def create_app(
         outcome = runner.authenticate(_bearer())
         if isinstance(outcome, Failed):
             return _problems(401, outcome.problems)
-        found = desk.find(str(request_id), outcome.value)
-        if found is None:
-            missing = problem(
-                "call.not-kept", "no reply of this caller is kept under this request id",
-                value=request_id, expected="the id of a call whose reply is still kept",
-                advice="look for the request id in the audit log",
-            )  # fmt: skip
-            return _problems(404, (missing,))
-        if found.reply is None:
-            return _accepted(found.request_id)
-        return _wire(found.reply.body, 200, "application/json")
+        return _stands(str(request_id), desk.find(str(request_id), outcome.value))
+
+    @app.delete(f"{INVOCATIONS}/<uuid:request_id>")
+    def cancel(request_id: UUID) -> Response:
+        outcome = runner.authenticate(_bearer())
+        if isinstance(outcome, Failed):
+            return _problems(401, outcome.problems)
+        return _stands(str(request_id), desk.cancel(str(request_id), outcome.value))
+
+    @app.delete(INVOCATIONS)
+    def cancel_by_key() -> Response:
+        outcome = runner.authenticate(_bearer())
+        if isinstance(outcome, Failed):
+            return _problems(401, outcome.problems)
+        named = check_key(request.headers.get(HEADER, ""))
+        if isinstance(named, Failed):
+            return _problems(400, named.problems)
+        return _stands(f"the {HEADER}", desk.cancel_key(named.value, outcome.value))
 
     _audit_routes(app, runner, audit)
     _probe_routes(app, readiness, metrics)
@@ -243,7 +264,7 @@ def create_app(
 
 def _failure(code: int, found: Problem) -> Response:
     """Answer what no route answered, in the shape that its path has."""
-    if request.path != INVOCATIONS:
+    if request.path != INVOCATIONS or request.method == "DELETE":
         return _problems(code, (found,))
     status: Any = "unavailable" if code >= 500 else "invalid_arguments"
     reply = InvocationReply("", status, error=error_of(status, found.what, (found,)))

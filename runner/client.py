@@ -212,10 +212,30 @@ class RunnerClient:
         Raises:
             NoReply: no reply is kept under this id, no answer, or not a runner's.
         """
+        answer = self._ask("GET", self._address(request_id), None, {})
+        return None if answer.accepted else answer.reply()
+
+    def cancel(self, request_id: str) -> Reply | None:
+        """Cancel a call; may be repeated.
+
+        Returns:
+            Its reply if it has ended; None while it is under way, see `result`.
+
+        Raises:
+            NoReply: it is not a call of this caller that is known, no answer, or not a runner's.
+        """
+        answer = self._ask("DELETE", self._address(request_id), None, {})
+        return None if answer.accepted else answer.reply()
+
+    def cancel_key(self, idempotency_key: str) -> Reply | None:
+        """Cancel the call that was asked for with a key, as `cancel` does."""
+        answer = self._ask("DELETE", self._url, None, _headers(idempotency_key))
+        return None if answer.accepted else answer.reply()
+
+    def _address(self, request_id: str) -> str:
         if not _REQUEST_ID.fullmatch(request_id):
             raise _no_reply(self._url, "this is not a request id", request_id)
-        answer = self._ask("GET", f"{self._url}/{request_id}", None, {})
-        return None if answer.accepted else answer.reply()
+        return f"{self._url}/{request_id}"
 
     def _post(self, body: bytes, headers: Mapping[str, str]) -> _Answer:
         return self._ask("POST", self._url, body, {"Content-Type": "application/json", **headers})

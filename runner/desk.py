@@ -115,6 +115,20 @@ class Desk:
         reply = self._replies.reply(request_id, caller.name)
         return None if reply is None else Taken(request_id, reply)
 
+    def cancel(self, request_id: str, caller: Caller) -> Taken | None:
+        """Stop this caller's call if it is under way; return how it stands, as `find` does.
+
+        A call that has ended stays as it ended, and one that is stopped twice is stopped once.
+        """
+        if self._runner.inflight.cancel(request_id, caller.name):
+            return Taken(request_id, None)
+        return self.find(request_id, caller)
+
+    def cancel_key(self, key: str, caller: Caller) -> Taken | None:
+        """Stop the call that this caller's idempotency key was used for, as `cancel` does."""
+        request_id = self._keys.find(caller.name, key)
+        return None if request_id is None else self.cancel(request_id, caller)
+
     def _start(
         self,
         request: InvocationRequest,
@@ -126,6 +140,7 @@ class Desk:
     ) -> Taken:
         if claim is not None or later:
             self._replies.begin(request_id, caller.name)
+            self._runner.inflight.expect(request_id, caller.name)
         with ExitStack() as held:
             try:
                 held.enter_context(self._quotas.slot(caller))
@@ -200,6 +215,7 @@ class Desk:
         later: bool,
     ) -> None:
         """Keep the reply first, then let those go on who wait for it."""
+        self._runner.inflight.forget(request_id)
         if claim is not None or later:
             self._replies.end(request_id, reply if later or executed else None)
         if claim is not None:

@@ -107,7 +107,7 @@ class Keys:
             OtherRequest: the key was used with another body.
             OverQuota: there is no room for another key.
         """
-        digest = hashlib.sha256(f"{caller}\0{key}".encode()).digest()
+        digest = _digest(caller, key)
         with self._lock:
             self._tidy()
             known = self._claims.get(digest)
@@ -124,6 +124,13 @@ class Keys:
             self._claims[digest] = made
             self._count[caller] += 1
             return made
+
+    def find(self, caller: str, key: str) -> str | None:
+        """Return the request id of the call that a key was used for; None if it is not in use."""
+        with self._lock:
+            self._tidy()
+            claim = self._claims.get(_digest(caller, key))
+            return None if claim is None else claim.request_id
 
     def end(self, claim: Claim, *, executed: bool) -> None:
         """Note how the call ended; the key of one that was not executed is free again.
@@ -149,6 +156,10 @@ class Keys:
         self._count[claim.caller] -= 1
         if not self._count[claim.caller]:
             del self._count[claim.caller]
+
+
+def _digest(caller: str, key: str) -> bytes:
+    return hashlib.sha256(f"{caller}\0{key}".encode()).digest()
 
 
 def _other_request(request_id: str) -> OtherRequest:

@@ -102,12 +102,15 @@ class InFlight:
         """Hold every call that is entered from now on to `check`, as a revocation."""
         self._checks.append(check)
 
+    def expect(self, request_id: str, caller: str) -> Ticket:
+        """Hold a call that begins soon, and may be stopped before; `forget` it if it does not."""
+        with self._lock:
+            return self._tickets.setdefault(request_id, Ticket(self, request_id, caller))
+
     @contextmanager
     def begin(self, request_id: str, caller: str) -> Iterator[Ticket]:
-        """Hold a call from its beginning; `request_id` is fresh."""
-        ticket = Ticket(self, request_id, caller)
-        with self._lock:
-            self._tickets[request_id] = ticket
+        """Hold a call from its beginning; `request_id` is fresh, or expected."""
+        ticket = self.expect(request_id, caller)
         try:
             yield ticket
         finally:
@@ -127,6 +130,11 @@ class InFlight:
         with self._lock:
             self._tickets.pop(ticket.request_id, None)
             return ticket.stopped
+
+    def forget(self, request_id: str) -> None:
+        """Take out a call that was expected and did not begin, if it is still here."""
+        with self._lock:
+            self._tickets.pop(request_id, None)
 
     def calls(self) -> tuple[CallFacts, ...]:
         """Return the facts of the admitted calls under way, the oldest first."""

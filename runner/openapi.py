@@ -143,8 +143,8 @@ def document() -> dict[str, Any]:
         },
         "security": [{"bearer": []}],
         "paths": {
-            "/v1/invocations": {"post": _invocations()},
-            "/v1/invocations/{request_id}": {"get": _result()},
+            "/v1/invocations": {"post": _invocations(), "delete": _cancel_by_key()},
+            "/v1/invocations/{request_id}": {"get": _result(), "delete": _cancel()},
             "/v1/audit/checkpoint": {
                 "get": {
                     "summary": "The audit log's signed checkpoint (C2SP tlog-checkpoint)",
@@ -270,7 +270,10 @@ def _invocations() -> dict[str, Any]:
             "content": _content({"$ref": "#/components/schemas/Request"}),
         },
         "responses": {
-            "200": _reply("Executed: ok, plugin_error, timeout or resource_limit."),
+            "200": _reply(
+                "Executed: ok, plugin_error, timeout or resource_limit; refused where the call was "
+                "stopped while it ran (revoked, cancelled)."
+            ),
             "202": _accepted(),
             "400": _reply("invalid_arguments: the body or Idempotency-Key is not valid."),
             "401": _reply("refused: no valid bearer token."),
@@ -289,12 +292,47 @@ def _invocations() -> dict[str, Any]:
     }
 
 
-def _result() -> dict[str, Any]:
+def _request_id() -> dict[str, Any]:
     where = {"type": "string", "format": "uuid"}
+    return {"name": "request_id", "in": "path", "required": True, "schema": where}
+
+
+def _cancelled() -> dict[str, Any]:
+    return {
+        "200": _reply("It had ended before; `status` says how."),
+        "202": _accepted(),
+        "401": _refusal("No valid token."),
+        "404": _refusal("No call of this caller is under way or kept under this name."),
+        "503": _refusal("The runner failed."),
+    }
+
+
+def _cancel() -> dict[str, Any]:
+    return {
+        "summary": "Cancel a call",
+        "description": "Only for its caller; may be repeated. The call's container or cell is "
+        "destroyed, and it ends refused with the problem call.cancelled. One that has ended stays "
+        "as it ended.",
+        "parameters": [_request_id()],
+        "responses": _cancelled(),
+    }
+
+
+def _cancel_by_key() -> dict[str, Any]:
+    key = _header("Idempotency-Key", "Of the call.", {"type": "string"}) | {"required": True}
+    return {
+        "summary": "Cancel the call that an idempotency key was used for",
+        "description": "For callers who wait for a reply and do not know its request id yet.",
+        "parameters": [key],
+        "responses": _cancelled() | {"400": _refusal("Idempotency-Key is not valid.")},
+    }
+
+
+def _result() -> dict[str, Any]:
     return {
         "summary": "The reply of a call that was asked for with Prefer or Idempotency-Key",
         "description": "Only for its caller; kept in memory for at most 10 minutes.",
-        "parameters": [{"name": "request_id", "in": "path", "required": True, "schema": where}],
+        "parameters": [_request_id()],
         "responses": {
             "200": _reply("It ended; `status` says how."),
             "202": _accepted(),
