@@ -42,6 +42,8 @@ def run(program: bytes, arch: int, number: int, first: int) -> int:
                 at += yes if accumulator == k else no
             case bpf.AT_LEAST:
                 at += yes if accumulator >= k else no
+            case bpf.JUMP:
+                at += k
             case bpf.RETURN:
                 return k
             case _:
@@ -77,6 +79,24 @@ def test_the_filter_says_what_the_profile_says(machine: str) -> None:
         for first in VALUES:
             wanted = meant(PROFILE, machine, number, first)
             assert run(program, arch, number, first) == wanted, (number, first)
+
+
+def test_a_profile_that_is_too_long_for_short_jumps() -> None:
+    """Every second system call has a condition of its own, so that the search jumps far."""
+    numbers = bpf.syscall_numbers("x86_64")
+    condition = {"index": 0, "op": "SCMP_CMP_EQ", "value": 17, "valueTwo": 0}
+    rules = [
+        {"names": [name], "action": "SCMP_ACT_ALLOW", "args": [condition] if number % 2 else []}
+        for name, number in numbers.items()
+    ]
+    profile = {**PROFILE, "syscalls": rules}
+    program = bpf.compile_profile(profile, "x86_64")
+    codes = {struct.unpack_from("<H", program, at)[0] for at in range(0, len(program), 8)}
+    assert bpf.JUMP in codes
+    for number in NUMBERS:
+        for first in (0, 17):
+            wanted = meant(profile, "x86_64", number, first)
+            assert run(program, bpf.AUDIT_ARCH["x86_64"], number, first) == wanted, (number, first)
 
 
 @pytest.mark.parametrize("machine", MACHINES)
