@@ -7,17 +7,20 @@ files. What the reviewer signs are the digests that were checked here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from registry import comparison, manifests
 from registry.readmodel import Change, CoverageView, FileView, FindingView
 from registry.report import read_report
+from sealgate.acknowledging import Open, to_acknowledge
 from sealgate.registry_client import RegistryClient, RegistryRefused, Release
 from trust import strictjson
 from trust.errors import SealgateError, problem
+from trust.evidence.acknowledgements import Acknowledgement
 from trust.evidence.bundles import BundleVerifier, VerifiedStatement
-from trust.evidence.predicates import check_predicate, sha256_of, step_of
+from trust.evidence.predicates import REVIEW, check_predicate, sha256_of, step_of
 from trust.evidence.statements import Decision, review_statement
 from trust.wheel import Plugin, read_members
 
@@ -52,6 +55,7 @@ class Dossier:
         coverage: what the scan looked at.
         files: every file, with diffs against the previous version.
         previous: the last published version; None for a first version.
+        acknowledge: what an approval must acknowledge, worst first.
     """
 
     plugin: Plugin
@@ -62,8 +66,11 @@ class Dossier:
     coverage: CoverageView
     files: tuple[FileView, ...]
     previous: Previous | None
+    acknowledge: tuple[Open, ...] = ()
 
-    def statement(self, decision: Decision, comment: str) -> bytes:
+    def statement(
+        self, decision: Decision, comment: str, acknowledged: Sequence[Acknowledgement] = ()
+    ) -> bytes:
         """Return the in-toto Statement of the review."""
         predicate = self.scan.predicate
         return review_statement(
@@ -74,6 +81,7 @@ class Dossier:
             previous_sha256=self.previous.sha256 if self.previous else None,
             policy_sha256=sha256_of(predicate["configuration"][0]),
             comment=comment,
+            acknowledged=acknowledged,
         )
 
 
@@ -106,7 +114,8 @@ def gather(client: RegistryClient, release: Release, client_trust_config: bytes)
     if not isinstance(materials, dict):
         _refuse("the review materials are malformed", materials, "an object")
     plugin, wheel = client.wheel(exact, str(materials["filename"]), str(materials["sha256"]))
-    author, scan = _verified(client, exact, plugin, client_trust_config)
+    verifier = _verifier(client_trust_config)
+    author, scan = _verified(client, exact, plugin, verifier)
     report_sha256 = sha256_of(scan.predicate["sealgate_report"])
     if report_sha256 != materials["report_sha256"]:
         _refuse("the registry names another report", materials["report_sha256"], report_sha256)
@@ -116,6 +125,9 @@ def gather(client: RegistryClient, release: Release, client_trust_config: bytes)
     before_files = comparison.aligned(read_members(before[1]), after_files) if before else None
     files = comparison.file_views(after_files, before_files, findings)
     previous = None
+    approvals: tuple[VerifiedStatement, ...] = ()
+    if before is not None and any(f.severity == "medium" for f in findings):
+        approvals = _approvals(client, before[0], verifier)
     if before is not None and before_files is not None:
         old = before[0]
         changes = comparison.manifest_changes(
@@ -125,14 +137,39 @@ def gather(client: RegistryClient, release: Release, client_trust_config: bytes)
         )
         removed = tuple(path for path in before_files if path not in after_files)
         previous = Previous(old.version, old.sha256, changes, removed)
-    return Dossier(plugin, str(view["state"]), author, scan, findings, coverage, files, previous)
+    acknowledge = to_acknowledge(scan, findings, approvals)
+    state = str(view["state"])
+    return Dossier(plugin, state, author, scan, findings, coverage, files, previous, acknowledge)
+
+
+def _verifier(client_trust_config: bytes) -> BundleVerifier:
+    config = strictjson.loads(client_trust_config, max_bytes=8 << 20)
+    return BundleVerifier(strictjson.dumps(config["trustedRoot"]))
+
+
+def _approvals(
+    client: RegistryClient, plugin: Plugin, verifier: BundleVerifier
+) -> tuple[VerifiedStatement, ...]:
+    """Return the verified approvals of the earlier version, whose reasons are offered again."""
+    found = []
+    for bundle in client.bundles(Release(plugin.name, plugin.version)):
+        if bundle.step != "review":
+            continue
+        verified = verifier.verify(bundle.data)
+        subject = verified.subjects[0]
+        if (subject.name, subject.sha256) != (plugin.filename, plugin.sha256):
+            _refuse("a review is about another file", subject, f"sha256:{plugin.sha256}")
+        malformed = check_predicate("review", verified.predicate)
+        if malformed is not None or verified.predicate_type != REVIEW:
+            _refuse("a review is malformed", verified.predicate_type, REVIEW)
+        if verified.predicate["decision"] == "approve":
+            found.append(verified)
+    return tuple(found)
 
 
 def _verified(
-    client: RegistryClient, release: Release, plugin: Plugin, client_trust_config: bytes
+    client: RegistryClient, release: Release, plugin: Plugin, verifier: BundleVerifier
 ) -> tuple[VerifiedStatement, VerifiedStatement]:
-    config = strictjson.loads(client_trust_config, max_bytes=8 << 20)
-    verifier = BundleVerifier(strictjson.dumps(config["trustedRoot"]))
     found: dict[str, VerifiedStatement] = {}
     for bundle in client.bundles(release):
         if bundle.step not in ("submit", "scan"):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from registry.readmodel import FileView
+from sealgate.acknowledging import Open, answer, read_options
 from sealgate.registry_client import RegistryClient, Release
 from sealgate.reviewing import Dossier, gather
 from sealgate.signing import Target
 from sealgate.timeline import conclude
 from trust.errors import shown
+from trust.evidence.acknowledgements import Acknowledgement
 from trust.evidence.statements import Decision
 
 _COLOURS = {"high": "red", "medium": "yellow", "low": "cyan"}
@@ -54,6 +57,12 @@ def show(
 @command.command("approve")
 @_release
 @_account
+@click.option(
+    "--acknowledge",
+    metavar="FINGERPRINT=REASON",
+    multiple=True,
+    help="Why this Medium finding is acceptable; asked for where it is not given.",
+)
 @click.option("--comment", default="", help="Words for the author, kept in the evidence.")
 @_registry
 @_trust
@@ -64,15 +73,17 @@ def approve(
     home: Path,
     release: str,
     account: str | None,
+    acknowledge: tuple[str, ...],
     comment: str,
     registry: str | None,
     trust_config: Path | None,
     diff: bool,
     yes: bool,
 ) -> None:
-    """Approve NAME==VERSION."""
+    """Approve NAME==VERSION; each Medium finding is acknowledged with a reason."""
     target = Target(home, registry, trust_config)
-    _decide(target, release, account, "approve", comment, diff=diff, yes=yes)
+    given = read_options(acknowledge)
+    _decide(target, release, account, "approve", comment, diff=diff, yes=yes, given=given)
 
 
 @command.command("reject")
@@ -113,15 +124,34 @@ def _decide(
     *,
     diff: bool,
     yes: bool,
+    given: Mapping[str, str] | None = None,
 ) -> None:
     dossier = _gather(target, release)
     _show(dossier, diff=diff)
+    acknowledged: tuple[Acknowledgement, ...] = ()
+    if decision == "approve":
+        acknowledged = answer(dossier.acknowledge, given or {}, None if yes else _ask)
     if not yes:
         digest = dossier.plugin.sha256[:12]
         click.confirm(f"Sign: {decision} sha256 {digest}…?", abort=True)
-    bundle = target.sign(dossier.statement(decision, comment), account)
+    bundle = target.sign(dossier.statement(decision, comment, acknowledged), account)
     plugin = dossier.plugin
     conclude(RegistryClient(target.url).review(Release(plugin.name, plugin.version), bundle))
+
+
+def _ask(item: Open) -> str:
+    finding, earlier = item.finding, item.earlier
+    place = f"{shown(finding.path)}:{finding.line}" if finding.line else shown(finding.path)
+    click.secho(f"\n{finding.rule} {place}", bold=True)
+    click.echo(f"  {shown(finding.message)}")
+    if finding.source_line:
+        click.echo(f"  {shown(finding.source_line)}")
+    if earlier is not None:
+        who = shown(str(earlier.reviewer))
+        click.echo(f"  in the last version {who} said: {shown(earlier.reason)}")
+        if click.confirm("  The same reason again?", default=False):
+            return earlier.reason
+    return str(click.prompt("  Why is it acceptable", default="", show_default=False))
 
 
 def _show(dossier: Dossier, *, diff: bool) -> None:
@@ -156,6 +186,8 @@ def _show_findings(dossier: Dossier) -> None:
         click.echo(f"   {finding.rule} {place}  {shown(finding.message)}")
         if finding.source_line:
             click.echo(f"             {shown(finding.source_line)}")
+        if finding.severity == "medium":
+            click.echo(f"             to acknowledge: {finding.fingerprint[:12]}")
 
 
 def _show_changes(dossier: Dossier) -> None:
