@@ -24,10 +24,11 @@ READ_SIZE = 1 << 16
 class FetchFailed(SealgateError):
     """No usable answer: unreachable, too slow, too large, or not the status that was asked for.
 
-    `status` is the HTTP status if there was one.
+    `status` is the HTTP status if there was one; `reason` is in words what was wrong.
     """
 
     status: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ def _failed(url: str, what: str, value: object, expected: str, status: int | Non
         )
     )
     error.status = status
+    error.reason = what
     return error
 
 
