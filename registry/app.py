@@ -9,6 +9,7 @@ from flask import Flask
 from registry import api, health, http, httperrors, pypi
 from registry.accounts import authorization
 from registry.clock import Clock, utc_now
+from registry.revocations import routes as revocation_routes
 from registry.services import EXTENSION, Services
 from registry.settings import MAX_BUNDLE, Settings
 
@@ -40,6 +41,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     app.register_blueprint(api.blueprint)
     app.register_blueprint(health.blueprint)
     pypi.install(app)
+    app.register_blueprint(revocation_routes.blueprint)
     app.add_url_rule("/openapi.json", "openapi", api.openapi, methods=["GET"])
     if settings.tuf_dir is not None:
         from registry.tuf import routes

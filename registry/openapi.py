@@ -122,6 +122,12 @@ REVIEW_BODY: Schema = {
 }
 
 
+REVOCATION_BODY: Schema = {
+    **REVIEW_BODY,
+    "description": "The revoker's Sigstore bundle, whose statement is a Sealgate revocation v1.",
+}
+
+
 COMPLETION_BODY: Schema = {
     "required": True,
     "content": {
@@ -254,6 +260,25 @@ def _paths(max_upload: int) -> dict[str, dict[str, Schema]]:
                 (400, 404, 413, 415, 422),
                 body=COMPLETION_BODY,
             )
+        },
+        "/api/v1/revocations": {
+            "get": _operation(
+                "getRevocations",
+                "A page of the revocation log, its fresh head, and the proof that it only grew",
+                {200: _json("RevocationPage", "At most 64 entries.")},
+                (400, 404),
+                [_query("since", "How many entries are known.", {"type": "integer", "minimum": 0})],
+            ),
+            "post": _operation(
+                "revoke",
+                "Send a signed revocation, quarantine or lift",
+                {
+                    201: _json("Revocation", "Recorded; the worker appends it to the log."),
+                    200: _json("Revocation", "The identical bundle was there before."),
+                },
+                (400, 403, 404, 409, 413, 415, 422),
+                body=REVOCATION_BODY,
+            ),
         },
         "/api/v1/queue": {
             "get": _operation(

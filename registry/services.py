@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 from registry.blobs import Batch, BlobStore
 from registry.clock import Clock, utc_now
 from registry.database import Database
+from registry.dependencies.models import LockedWheel
 from registry.models import Evidence, Scan, Version
+from registry.revocations.standing import Standing
 from registry.settings import Settings
 from registry.trustmaterial import TrustMaterial
 
@@ -33,6 +35,7 @@ class Services:
         blobs: wheels, reports and bundles by digest.
         trust: verifier, layout and gate, read anew when their files change.
         clock: the current time, timezone-aware UTC.
+        standing: what is revoked now.
     """
 
     settings: Settings
@@ -40,6 +43,7 @@ class Services:
     blobs: BlobStore
     trust: TrustMaterial
     clock: Clock
+    standing: Standing
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock = utc_now) -> Services:
@@ -51,7 +55,9 @@ class Services:
         blobs = BlobStore(settings.blob_dir)
         database = Database(settings.database_url)
         database.migrate(settings.blob_dir / "migration.lock")
-        return cls(settings, database, blobs, TrustMaterial(settings), clock)
+        standing = Standing(settings, database, clock)
+        trust = TrustMaterial(settings, standing.excluded_reviewers)
+        return cls(settings, database, blobs, trust, clock, standing)
 
     def referenced(self) -> set[str]:
         """Return every blob digest that a committed row names."""
@@ -59,7 +65,10 @@ class Services:
             return set(
                 session.scalars(
                     union(
-                        select(Version.sha256), select(Scan.report_sha256), select(Evidence.sha256)
+                        select(Version.sha256),
+                        select(Scan.report_sha256),
+                        select(Evidence.sha256),
+                        select(LockedWheel.sha256),
                     )
                 )
             )

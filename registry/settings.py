@@ -17,7 +17,14 @@ from sqlalchemy.exc import ArgumentError
 
 from registry.accounts.settings import AccountSettings
 from registry.errors import InvalidSettings
+from registry.revocations.settings import (
+    HEAD_SECONDS,
+    LogKeeping,
+    RevocationSettings,
+    parse_revokers,
+)
 from trust.errors import Problem, problem
+from trust.wheel.bounds import MAX_CLOSURE_BYTES
 
 PREFIX = "SEALGATE_REGISTRY_"
 MIB = 1 << 20
@@ -73,7 +80,12 @@ class Settings:
         max_upload_bytes: the largest accepted wheel, in bytes.
         reserved_names: normalised plugin names that nobody can claim.
         sign_in: how people sign in; None: the pages have no sign-in.
+        max_dependency_bytes: what an upload may have beyond the wheel for locked wheels, in bytes.
+        dependency_index: the Simple API that missing locked wheels are fetched from, by digest;
+            None: nothing is fetched.
+        vulnerabilities: a database in the OSV format to look locked wheels up in; None: not done.
         accounts: who administers, who may exchange tokens, how often.
+        revocations: the revocation log, and who may revoke anything.
         tuf_dir: the folder of the TUF repository, which is served at `/tuf/`; None: there is none.
     """
 
@@ -87,7 +99,11 @@ class Settings:
     max_upload_bytes: int = DEFAULT_MAX_UPLOAD
     reserved_names: frozenset[str] = frozenset({"sealgate"})
     sign_in: SignIn | None = None
+    max_dependency_bytes: int = MAX_CLOSURE_BYTES
+    dependency_index: str | None = None
+    vulnerabilities: Path | None = None
     accounts: AccountSettings = field(default_factory=AccountSettings)
+    revocations: RevocationSettings = field(default_factory=RevocationSettings)
     tuf_dir: Path | None = None
 
     def __post_init__(self) -> None:
@@ -125,6 +141,18 @@ class Settings:
             problems.append(
                 _bad("MAX_UPLOAD_BYTES", self.max_upload_bytes, f"1024 to {1024 * MIB}")
             )
+        if not 0 <= self.max_dependency_bytes <= MAX_CLOSURE_BYTES:
+            problems.append(
+                _bad("MAX_DEPENDENCY_BYTES", self.max_dependency_bytes, f"0 to {MAX_CLOSURE_BYTES}")
+            )
+        if self.dependency_index is not None and not _is_url(self.dependency_index):
+            problems.append(
+                _bad("DEPENDENCY_INDEX", self.dependency_index, "the http(s) URL of a Simple API")
+            )
+        if self.vulnerabilities is not None and not self.vulnerabilities.exists():
+            problems.append(
+                _bad("VULNERABILITIES", self.vulnerabilities, "a file or folder that exists")
+            )
         if problems:
             raise InvalidSettings(problems)
 
@@ -153,8 +181,15 @@ class Settings:
             found["reserved_names"] = frozenset(reader.text("RESERVED_NAMES").split())
         if reader.has("TUF_DIR"):
             found["tuf_dir"] = reader.path("TUF_DIR")
+        if reader.has("MAX_DEPENDENCY_BYTES"):
+            found["max_dependency_bytes"] = reader.number("MAX_DEPENDENCY_BYTES", int)
+        if reader.has("DEPENDENCY_INDEX"):
+            found["dependency_index"] = reader.text("DEPENDENCY_INDEX")
+        if reader.has("VULNERABILITIES"):
+            found["vulnerabilities"] = reader.path("VULNERABILITIES")
         found["sign_in"] = _sign_in(reader)
         found["accounts"] = _accounts(reader)
+        found["revocations"] = _revocations(reader)
         reader.finish()
         return cls(**found)
 
@@ -182,6 +217,7 @@ class WorkerSettings:
             again, in seconds.
         max_attempts: scans that may be begun and not ended before the version becomes
             `scan_incomplete`.
+        revocation_log: how the worker keeps the revocation log.
         tuf_keys: the folder of the TUF repository's online keys, private to the worker; it goes
             with `registry.tuf_dir` and `tuf_root`.
         tuf_root: path of the TUF root that the deployment pins.
@@ -195,6 +231,7 @@ class WorkerSettings:
     poll_seconds: float = 0.5
     lease_seconds: float = 30.0
     max_attempts: int = 3
+    revocation_log: LogKeeping = field(default_factory=LogKeeping)
     tuf_keys: Path | None = None
     tuf_root: Path | None = None
 
@@ -223,6 +260,15 @@ class WorkerSettings:
             problems.append(
                 _bad("POLL_SECONDS, LEASE_SECONDS, MAX_ATTEMPTS", value, "positive numbers")
             )
+        keeping = self.revocation_log
+        if keeping.key is not None and not keeping.key.is_file():
+            problems.append(_bad("REVOCATION_KEY", keeping.key, "a file that exists"))
+        if keeping.key is not None and self.registry.revocations.log is None:
+            problems.append(_bad("REVOCATION_LOG", "", "the log's file, beside its key"))
+        if keeping.head_seconds <= 0:
+            problems.append(
+                _bad("REVOCATION_HEAD_SECONDS", keeping.head_seconds, "a positive number")
+            )
         if problems:
             raise InvalidSettings(problems)
 
@@ -245,6 +291,13 @@ class WorkerSettings:
                 found[name.lower()] = reader.number(name, float)
         if reader.has("MAX_ATTEMPTS"):
             found["max_attempts"] = reader.number("MAX_ATTEMPTS", int)
+        if reader.has("REVOCATION_KEY"):
+            found["revocation_log"] = LogKeeping(
+                reader.path("REVOCATION_KEY"),
+                reader.number("REVOCATION_HEAD_SECONDS", float)
+                if reader.has("REVOCATION_HEAD_SECONDS")
+                else HEAD_SECONDS,
+            )
         if reader.has("TUF_KEYS"):
             found["tuf_keys"] = reader.path("TUF_KEYS")
             found["tuf_root"] = reader.path("TUF_ROOT")
@@ -301,6 +354,18 @@ def _sign_in(reader: _Reader) -> SignIn | None:
         signing, config = reader.text("SIGNING_CLIENT_ID"), reader.path("CLIENT_TRUST_CONFIG")
     reader.finish()
     return SignIn(issuer, client_id, key, signing, config)
+
+
+def _revocations(reader: _Reader) -> RevocationSettings:
+    log = reader.path("REVOCATION_LOG") if reader.has("REVOCATION_LOG") else None
+    if not reader.has("REVOKERS"):
+        return RevocationSettings(log)
+    text = reader.text("REVOKERS")
+    try:
+        return RevocationSettings(log, parse_revokers(text))
+    except ValueError as error:
+        expected = "identities ISSUER|SUBJECT, separated by blanks"
+        raise InvalidSettings(_bad("REVOKERS", error, expected)) from error
 
 
 def _accounts(reader: _Reader) -> AccountSettings:

@@ -61,7 +61,7 @@ class Reviewing:
     """What the layout says about reviews.
 
     Attributes:
-        reviewers: who may review.
+        reviewers: who may review; nobody whose approvals were revoked.
         threshold: how many of them must approve.
     """
 
@@ -72,7 +72,11 @@ class Reviewing:
 class TrustMaterial:
     """Verifier, layout and gate from the files that the settings name."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, excluded: Callable[[], frozenset[Identity]] = frozenset
+    ) -> None:
+        """Take the files, and who tells the reviewers that were revoked."""
+        self._excluded = excluded
         root, layout, owners = settings.trusted_root, settings.layout, settings.layout_owners
         self._verifier = _Cached(BundleVerifier, root)
         self._layout = _Cached(_verified, layout, owners)
@@ -107,13 +111,16 @@ class TrustMaterial:
         """Return who may review and how many must approve.
 
         Raises:
-            Unavailable: the layout is refused; the registry cannot judge reviews now.
+            Unavailable: the layout is refused, or what is revoked is not known; the registry
+                cannot judge reviews now.
         """
         try:
             layout = self.layout(now)
         except SealgateError as error:
             raise Unavailable(error.problems) from error
-        return Reviewing(layout.functionaries["review"], layout.thresholds["review"])
+        excluded = self._excluded()
+        reviewers = tuple(r for r in layout.functionaries["review"] if r not in excluded)
+        return Reviewing(reviewers, layout.thresholds["review"])
 
     def gate(self) -> Gate:
         """Return the gate.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from registry.clock import Clock, utc_now
 from registry.publishing import Publishing
+from registry.revocations.log import LogKeeper
 from registry.scanning import Scanning
 from registry.services import Services
 from registry.settings import WorkerSettings
@@ -31,6 +32,7 @@ class Worker:
         publishing: publishes; None where this worker has no registry's account.
         poll_seconds: the pause when nothing waits, in seconds.
         distribution: keeps the TUF repository; None where this worker has no key of it.
+        revocation_log: keeps the revocation log; None where this worker has no key of it.
     """
 
     services: Services
@@ -38,6 +40,7 @@ class Worker:
     publishing: Publishing | None
     poll_seconds: float = 0.5
     distribution: Distribution | None = None
+    revocation_log: LogKeeper | None = None
 
     @classmethod
     def open(cls, settings: WorkerSettings, clock: Clock = utc_now) -> Worker:
@@ -57,6 +60,7 @@ class Worker:
             Publishing(services, Workload.of(settings, publisher), lease) if publisher else None,
             settings.poll_seconds,
             distribution.open_for(settings, services),
+            LogKeeper.of(services, settings.revocation_log),
         )
 
     def run_once(self) -> bool:
@@ -71,7 +75,16 @@ class Worker:
         return scanned or published or distributed
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set. Trouble is logged, and the work goes on after a pause."""
+        """Work until `stop` is set. Trouble is logged, and the work goes on after a pause.
+
+        The revocation log is kept by a thread of its own: its head is signed anew while a long
+        scan goes on.
+        """
+        if self.revocation_log is not None:
+            keeper = self.revocation_log
+            threading.Thread(
+                target=keeper.run, args=(stop,), name="revocation-log", daemon=True
+            ).start()
         while not stop.is_set():
             try:
                 busy = self.run_once()

@@ -107,6 +107,8 @@ TABLE: Mapping[tuple[str, str], Line] = {
     ("POST", "/api/v1/plugins/<name>/<version>/reviews"): Line(BUNDLE, Scope.REVIEW, Rate.UPLOAD),
     ("POST", "/api/v1/signing/complete"): Line(BUNDLE, rate=Rate.UPLOAD),
     ("GET", "/api/v1/queue"): Line(PUBLIC),
+    ("GET", "/api/v1/revocations"): Line(PUBLIC),
+    ("POST", "/api/v1/revocations"): Line(BUNDLE, rate=Rate.UPLOAD),
     ("GET", "/openapi.json"): Line(PUBLIC),
     ("GET", "/healthz"): Line(PUBLIC),
     ("GET", "/readyz"): Line(PUBLIC),
