@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import socket
 import time
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from runner.sandbox import frames
 from runner.sandbox.engine import ENGINE_ERRORS, Engine
@@ -26,17 +26,24 @@ GRACE_SECONDS = 0.5
 """How much later than the supervisor's wall clock the runner's own ends the call, in seconds."""
 
 
+class Removes(Protocol):
+    """What can end a container."""
+
+    def remove(self, container: str) -> bool:
+        """End and remove a container; return whether it is gone."""
+
+
 class WarmContainer:
     """A started container that waits for its one call; make it with `start`.
 
     `call` may be used once. Whoever started it must `destroy` it, whatever happened.
     """
 
-    def __init__(self, engine: Engine, container_id: str, hardening: Hardening) -> None:
+    def __init__(self, owner: Removes, container_id: str, hardening: Hardening) -> None:
         self.id = container_id
         self.hardening = hardening
         self.born = time.monotonic()
-        self._engine = engine
+        self._owner = owner
         self._attached: Any = None
         self._socket: socket.socket | None = None
         self._deadline = 0.0
@@ -73,7 +80,7 @@ class WarmContainer:
             raise unavailable("create", "the engine made no container", value=error) from error
         warm = cls(engine, container_id, hardening)
         try:
-            warm._attach()
+            warm._attach(engine)
             engine.client.start(container_id)
             warm._deadline = time.monotonic() + seconds
             if warm._reader.take(len(protocol.READY)) != protocol.READY:
@@ -87,9 +94,9 @@ class WarmContainer:
             ) from error
         return warm
 
-    def _attach(self) -> None:
+    def _attach(self, engine: Engine) -> None:
         parameters = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        attached = self._engine.client.attach_socket(self.id, parameters)
+        attached = engine.client.attach_socket(self.id, parameters)
         self._attached = attached
         # a SocketIO around the hijacked connection; nothing can have been read ahead, because
         # the container has not been started yet
@@ -169,4 +176,4 @@ class WarmContainer:
     def destroy(self) -> bool:
         """Close the stream, kill and remove; return whether the engine agreed."""
         self.disconnect()
-        return self._engine.remove(self.id)
+        return self._owner.remove(self.id)

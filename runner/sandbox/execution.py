@@ -19,6 +19,9 @@ Status = Literal[
 ]
 """`stopped`: the call was told to end, by its control, and did."""
 
+DriverName = Literal["engine", "oci"]
+"""What makes containers: a Docker engine, or the OCI runtime called directly."""
+
 Level = Literal["container", "cell"]
 """A container for each call, or a cell for each call in the container of its plugin version."""
 
@@ -47,16 +50,25 @@ class Job:
     level: Level = "container"
     control: Control = field(default_factory=Control, repr=False, compare=False)
 
-    def told(self, image: str, runtime: str, hardening: dict[str, Any]) -> dict[str, Any]:
+    def told(
+        self,
+        image: str,
+        runtime: str,
+        hardening: dict[str, Any],
+        *,
+        driver: str = "engine",
+    ) -> dict[str, Any]:
         """Return what record and reply say of the sandbox of this call.
 
         Args:
             image: the runtime image's id.
             runtime: the OCI runtime.
             hardening: the summary of the controls in force.
+            driver: what made the container.
         """
         return {
             "level": self.level,
+            "driver": driver,
             "runtime": runtime,
             "image": image,
             "limits": asdict(self.limits),

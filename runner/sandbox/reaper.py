@@ -6,8 +6,7 @@ import queue
 import threading
 import time
 
-from runner.sandbox.container import WarmContainer
-from runner.sandbox.engine import Engine
+from runner.sandbox.container import Removes, WarmContainer
 
 BURIAL_PAUSES = (0.02, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before each attempt to remove a container; what is left then is for the next sweep.
@@ -19,22 +18,25 @@ The first one is for the call, which is about to record its outcome and to answe
 class Reaper:
     """Destroys used containers in the background, so that no caller waits for it."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._queue: queue.Queue[str | None] = queue.Queue()
+    def __init__(self, owner: Removes) -> None:
+        self._owner = owner
+        self._queue: queue.Queue[tuple[float, str] | None] = queue.Queue()
         self._thread = threading.Thread(target=self._work, name="sandbox-reaper", daemon=True)
         self._thread.start()
 
     def bury(self, container: WarmContainer) -> None:
         """Disconnect now, which ends the container; remove it soon."""
         container.disconnect()
-        self._queue.put(container.id)
+        self._queue.put((time.monotonic(), container.id))
 
     def _work(self) -> None:
-        while (container := self._queue.get()) is not None:
-            for pause in BURIAL_PAUSES:
-                time.sleep(pause)
-                if self._engine.remove(container):
+        while (entry := self._queue.get()) is not None:
+            buried, container = entry
+            for number, pause in enumerate(BURIAL_PAUSES):
+                # the first pause counts from the burial: they do not wait one after the other
+                waited = time.monotonic() - buried if number == 0 else 0.0
+                time.sleep(max(0.0, pause - waited))
+                if self._owner.remove(container):
                     break
             self._queue.task_done()
         self._queue.task_done()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import time
+from pathlib import Path
 from typing import Any
 
 from runner.sandbox import frames, image, options, orphans, verdict
 from runner.sandbox.container import WarmContainer
 from runner.sandbox.control import CallStopped
+from runner.sandbox.driver import Driver, EngineDriver
 from runner.sandbox.engine import Engine
 from runner.sandbox.errors import (
     ContainerGone,
@@ -17,14 +19,13 @@ from runner.sandbox.errors import (
     SandboxUnavailable,
     unavailable,
 )
-from runner.sandbox.events import Obituaries
-from runner.sandbox.execution import Execution, Job
+from runner.sandbox.execution import DriverName, Execution, Job
+from runner.sandbox.oci import OciDriver
 from runner.sandbox.pool import Pool, PoolSettings, PoolState
 from runner.sandbox.reaper import Reaper
 from trust.errors import problem
 from trust.wheel import Limits
 
-LABEL_REQUEST = "org.sealgate.request"
 DEATH_SECONDS = 2.0
 """How long to wait for the engine to tell how a container ended, in seconds."""
 
@@ -36,17 +37,16 @@ class Sandbox:
 
     def __init__(
         self,
-        engine: Engine,
+        driver: Driver,
         image_id: str,
         hardening: options.Hardening,
         pool: PoolSettings | None = None,
     ) -> None:
-        self._engine = engine
+        self.driver = driver
         self.image = image_id
         self.hardening = hardening
-        self.identity = orphans.runner_identity(next(_serial))
-        self._reaper = Reaper(engine)
-        self._obituaries = Obituaries(engine, f"{options.LABEL_RUNNER}={self.identity}")
+        self.identity = driver.identity
+        self._reaper = Reaper(driver)
         self._pool: Pool[WarmContainer] | None = None
         if pool is not None:
             default = self._hardening_for(Limits())
@@ -62,21 +62,32 @@ class Sandbox:
         hardening: options.Hardening | None = None,
         engine_seconds: float = 20.0,
         pool: PoolSettings | None = None,
+        driver: DriverName = "engine",
+        folder: Path | None = None,
     ) -> Sandbox:
-        """Connect to the engine, check image and runtime, remove what dead runners left.
+        """Connect to what makes containers, check image and runtime, remove what dead runners left.
 
         Args:
             image: the pinned image's id, `sha256:` and 64 hexadecimal digits.
-            runtime: the OCI runtime, `runc` or `runsc`.
+            runtime: the OCI runtime: `runc` or `runsc`; for the driver `oci` `runc` or `crun`.
             base_url: where the engine is; None means DOCKER_HOST or the usual socket.
             hardening: other controls than the default ones, for tests.
             engine_seconds: how long the engine may take for one request.
             pool: keep warm containers; None starts each when its call comes.
+            driver: what makes the containers: the `engine`, or the `oci` runtime called directly.
+            folder: where the driver `oci` keeps the image's root, private to the runner.
 
         Raises:
             SandboxUnavailable: no engine, no such image, an image with another harness than this
-                runner's, or no such runtime.
+                runner's, or no such runtime; or the driver cannot work here. There is no other
+                driver instead.
         """
+        base = hardening or options.Hardening(runtime=runtime)
+        if driver == "oci":
+            if folder is None:
+                raise ValueError("the driver `oci` needs a folder for the image's root")
+            direct = OciDriver.connect(image, runtime, folder, next(_serial), base_url)
+            return cls(direct, image, base, pool)
         engine = Engine(base_url, engine_seconds)
         check_image(engine, image)
         if runtime not in (known := engine.runtimes()):
@@ -87,8 +98,7 @@ class Sandbox:
                 advice="install it and name it in the engine's configuration, or change the policy",
             )
         orphans.sweep(engine)
-        base = hardening or options.Hardening(runtime=runtime)
-        return cls(engine, image, base, pool)
+        return cls(EngineDriver(engine, image, next(_serial)), image, base, pool)
 
     def _hardening_for(self, limits: Limits) -> options.Hardening:
         return options.for_limits(
@@ -104,10 +114,7 @@ class Sandbox:
         return self._start(self._hardening_for(limits), request_id)
 
     def _start(self, hardening: options.Hardening, request_id: str = "") -> WarmContainer:
-        labels = {options.LABEL_RUNNER: self.identity}
-        if request_id:
-            labels[LABEL_REQUEST] = request_id
-        return WarmContainer.start(self._engine, self.image, hardening, labels)
+        return self.driver.start(hardening, request_id)
 
     def execute(self, job: Job) -> Execution:
         """Run one job in a container of its own; never raises for what a plugin or the engine does.
@@ -119,7 +126,7 @@ class Sandbox:
         if job.level != "container":
             raise ValueError(f"a sandbox of containers, asked for the level {job.level!r}")
         hardening = self._hardening_for(job.limits)
-        told = job.told(self.image, hardening.runtime, hardening.summary())
+        told = job.told(self.image, hardening.runtime, hardening.summary(), driver=self.driver.name)
         began = time.monotonic()
         try:
             if self._pool is not None:
@@ -169,11 +176,11 @@ class Sandbox:
             ended = context()
             if job.control.stopped:
                 return verdict.without_response("stopped", verdict.STOPPED, ended)
-            return verdict.of_death(self._obituaries.of(container.id, DEATH_SECONDS), ended)
+            return verdict.of_death(self.driver.ended(container.id, DEATH_SECONDS), ended)
 
     def sweep(self) -> int:
         """Remove containers of runners of this host that are dead; return how many."""
-        return orphans.sweep(self._engine)
+        return self.driver.sweep()
 
     def pool_state(self) -> PoolState | None:
         """Return how the pool stands, for metrics; None without a pool."""
@@ -188,7 +195,7 @@ class Sandbox:
         if self._pool is not None:
             self._pool.close()
         self._reaper.close()
-        self._obituaries.close()
+        self.driver.close()
 
     def __enter__(self) -> Sandbox:
         return self

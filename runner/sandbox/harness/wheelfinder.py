@@ -10,12 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
+from . import closure
+
 ROOT = "/plugin/"
 """What `__file__` starts with; there is no such folder."""
 
 
 class WheelLoader:
-    """Finder, loader and resource reader of one wheel.
+    """Finder, loader and resource reader of one wheel, or of a plugin with those that it locks.
 
     It has the methods of `importlib.abc.InspectLoader`, but not its module, which every container
     would import, with all that this one imports.
@@ -24,9 +26,13 @@ class WheelLoader:
     """
 
     def __init__(self, wheel: bytes) -> None:
-        """Open the wheel; raises zipfile.BadZipFile."""
-        self._archive = zipfile.ZipFile(io.BytesIO(wheel))
-        self._names = frozenset(self._archive.namelist())
+        """Open the wheel, or a plugin's with those that it locks; raises zipfile.BadZipFile."""
+        self._archives: dict[str, zipfile.ZipFile] = {}
+        for part in closure.split(wheel):
+            archive = zipfile.ZipFile(io.BytesIO(part))
+            for name in archive.namelist():
+                self._archives.setdefault(name, archive)
+        self._names = frozenset(self._archives)
         self._folders = frozenset(
             name[:i] for name in self._names for i, c in enumerate(name) if c == "/"
         )
@@ -38,6 +44,14 @@ class WheelLoader:
             if member in self._names:
                 return member, is_package
         raise ImportError(f"no module {fullname!r} in the wheel", name=fullname)
+
+    def _read(self, member: str) -> bytes:
+        return self._archives[member].read(member)
+
+    def _archive_of(self, folder: str) -> zipfile.ZipFile:
+        """Return the archive that has a folder; the first that has anything where none has."""
+        owners = (a for name, a in self._archives.items() if name.startswith(folder))
+        return next(owners, next(iter(self._archives.values())))
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -53,7 +67,10 @@ class WheelLoader:
             spec.submodule_search_locations = [ROOT + folder]
             return spec
         spec = importlib.machinery.ModuleSpec(
-            fullname, self, origin=ROOT + member, is_package=is_package
+            fullname,
+            self,  # type: ignore[arg-type] # it has a loader's methods
+            origin=ROOT + member,
+            is_package=is_package,
         )
         spec.has_location = True
         if is_package:
@@ -72,7 +89,7 @@ class WheelLoader:
         """Return a module's source, which tracebacks quote."""
         from importlib.util import decode_source
 
-        return decode_source(self._archive.read(self._member(fullname)[0]))
+        return decode_source(self._read(self._member(fullname)[0]))
 
     def get_filename(self, fullname: str) -> str:
         """Return the made-up path of a module."""
@@ -81,7 +98,7 @@ class WheelLoader:
     def get_code(self, fullname: str) -> Any:
         """Compile a module."""
         member = self._member(fullname)[0]
-        return compile(self._archive.read(member), ROOT + member, "exec", dont_inherit=True)
+        return compile(self._read(member), ROOT + member, "exec", dont_inherit=True)
 
     def exec_module(self, module: ModuleType) -> None:
         """Run a module's code in its namespace."""
@@ -95,11 +112,12 @@ class WheelLoader:
         member = path.removeprefix(ROOT)
         if member not in self._names:
             raise FileNotFoundError(2, "no such member of the wheel", path)
-        return self._archive.read(member)
+        return self._read(member)
 
     def get_resource_reader(self, fullname: str) -> Any:
         """Return the reader that `importlib.resources.files` asks for."""
-        return _Resources(self._archive, fullname.replace(".", "/") + "/")
+        folder = fullname.replace(".", "/") + "/"
+        return _Resources(self._archive_of(folder), folder)
 
     def find_distributions(self, context: Any = None) -> Iterator[Any]:
         """Yield the wheel's own metadata, for `importlib.metadata`."""
@@ -110,7 +128,7 @@ class WheelLoader:
         for folder in sorted(self._folders):
             if folder.endswith(".dist-info") and "/" not in folder:
                 found = importlib.metadata.PathDistribution(
-                    zipfile.Path(self._archive, folder + "/")
+                    zipfile.Path(self._archive_of(folder + "/"), folder + "/")
                 )
                 name = re.sub(r"[-_.]+", "-", folder.split("-")[0]).lower()
                 if wanted is None or re.sub(r"[-_.]+", "-", wanted).lower() == name:

@@ -1,0 +1,247 @@
+"""`OciDriver`: bundles, processes and cgroups of one sandbox, and what dead ones left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from runner.sandbox import orphans
+from runner.sandbox.engine import ENGINE_ERRORS, Engine
+from runner.sandbox.errors import SandboxUnavailable, unavailable
+from runner.sandbox.events import Death
+from runner.sandbox.image import harness_digest
+from runner.sandbox.oci import runtime as oci_runtime
+from runner.sandbox.oci.cgroups import Cgroups, hierarchies
+from runner.sandbox.oci.container import OciContainer
+from runner.sandbox.oci.root import Root, open_root
+from runner.sandbox.oci.runtime import Process, Runtime
+from runner.sandbox.oci.spec import runtime_spec
+from runner.sandbox.options import Hardening
+from trust.errors import problem
+
+RUN = Path("/run/sealgate-oci")
+"""Bundles and the runtime's state; a file system that a restart of the machine empties."""
+REMOVE_SECONDS = 0.5
+SWEEP_ATTEMPTS, SWEEP_SECONDS = 100, 0.01
+"""How often to try to remove a dead runner's container, and the pause between, in seconds."""
+APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
+APPARMOR_PROFILES = Path("/sys/kernel/security/apparmor/profiles")
+APPARMOR_PROFILE = "docker-default"
+
+
+def _refuse(what: str, value: object, expected: str, advice: str) -> SandboxUnavailable:
+    return SandboxUnavailable(
+        problem("sandbox.oci", what, value=value, expected=expected, advice=advice)
+    )
+
+
+def _apparmor() -> str:
+    """Return the profile that an engine would put around a container; "" without AppArmor."""
+    try:
+        if APPARMOR.read_text().strip() != "Y":
+            return ""
+        loaded = APPARMOR_PROFILES.read_text()
+    except FileNotFoundError:
+        return ""
+    if f"{APPARMOR_PROFILE} " not in loaded:
+        raise _refuse(
+            "this host has AppArmor, but not the profile of containers",
+            APPARMOR_PROFILES,
+            f"the profile {APPARMOR_PROFILE}",
+            "start the engine once, which loads it, or use the driver `engine`",
+        )
+    return APPARMOR_PROFILE
+
+
+class OciDriver:
+    """The OCI runtime makes the containers, called by this process, which must be root's."""
+
+    name = "oci"
+
+    def __init__(self, image: str, root: Root, binary: str, serial: int) -> None:
+        self.image = image
+        self.identity = orphans.runner_identity(serial)
+        token = hashlib.sha256(self.identity.encode()).hexdigest()[:16]
+        self._root = root
+        self._folder = RUN / token
+        self._cgroups = Cgroups(token, hierarchies())
+        self._runtime = Runtime(binary, self._folder / "state")
+        self._apparmor = _apparmor()
+        self._lock = threading.Lock()
+        self._processes: dict[str, Process] = {}
+        RUN.mkdir(mode=0o700, exist_ok=True)
+        for folder in (self._folder, self._folder / "bundles", self._folder / "state"):
+            folder.mkdir(mode=0o700)
+        (self._folder / "identity").write_text(self.identity)
+        oci_runtime.adopt(True)
+
+    @classmethod
+    def connect(
+        cls, image: str, runtime: str, folder: Path, serial: int, base_url: str | None = None
+    ) -> OciDriver:
+        """Check everything that it needs, and start one container to see that it works.
+
+        Args:
+            image: the pinned image's id.
+            runtime: `runc` or `crun`.
+            folder: where the image's root is kept, private to the runner.
+            serial: tells the sandboxes of one process apart.
+            base_url: the engine that hands the image out, once.
+
+        Raises:
+            SandboxUnavailable: not root, no such runtime, another image, or no container started.
+        """
+        if os.geteuid() != 0:
+            raise _refuse(
+                "the driver `oci` makes containers itself, which only root can",
+                f"uid {os.geteuid()}",
+                "uid 0",
+                "run the runner as root, or use the driver `engine`",
+            )
+        binary = oci_runtime.find(runtime)
+
+        def fetch() -> object:
+            try:
+                return Engine(base_url).client.get_image(image)
+            except ENGINE_ERRORS as error:
+                raise unavailable(
+                    "image-missing", "the engine does not hand out the runtime image", value=error
+                ) from error
+
+        root = open_root(folder, image, fetch)  # type: ignore[arg-type] # docker-py is untyped
+        if root.harness != harness_digest():
+            raise _refuse(
+                "the image has another harness than this runner's",
+                root.harness or "none",
+                harness_digest(),
+                "run `sealgate image build` and `sealgate image pin`",
+            )
+        sweep()
+        driver = cls(image, root, binary, serial)
+        try:
+            driver.start(Hardening(runtime=runtime)).destroy()
+        except BaseException:
+            driver.close()
+            raise
+        return driver
+
+    def start(self, hardening: Hardening, request_id: str = "") -> OciContainer:
+        """Start a container and wait until it is ready.
+
+        Raises:
+            SandboxUnavailable: it did not become ready.
+        """
+        return OciContainer.launch(self, secrets.token_hex(16), hardening)
+
+    def launch(
+        self, container: str, hardening: Hardening, stream: socket.socket, errors: int
+    ) -> Process:
+        """Start the container's first process on those descriptors.
+
+        Raises:
+            SandboxUnavailable: the runtime refused.
+        """
+        document = runtime_spec(
+            hardening,
+            root=str(self._root.path),
+            command=self._root.command,
+            container=container,
+            cgroup=self._cgroups.path(container),
+            apparmor=self._apparmor,
+        )
+        bundle = self._folder / "bundles" / container
+        try:
+            bundle.mkdir(mode=0o700)
+            (bundle / "config.json").write_text(json.dumps(document))
+        except OSError as error:
+            raise unavailable("create", "no bundle could be written", value=error) from error
+        process = self._runtime.run(container, bundle, stream, errors)
+        with self._lock:
+            self._processes[container] = process
+        return process
+
+    def remove(self, container: str) -> bool:
+        """End and remove a container; return whether it is gone."""
+        with self._lock:
+            process = self._processes.get(container)
+        if process is not None:
+            process.kill()
+            if not process.wait(REMOVE_SECONDS):
+                return False
+        else:
+            self._cgroups.kill(container)
+        if not self._cgroups.remove(container):
+            return False
+        self._runtime.forget(container)
+        shutil.rmtree(self._folder / "bundles" / container, ignore_errors=True)
+        with self._lock:
+            self._processes.pop(container, None)
+        return True
+
+    def ended(self, container: str, seconds: float) -> Death:
+        """Return how a container ended, waiting at most `seconds` for its end."""
+        with self._lock:
+            process = self._processes.get(container)
+        if process is None:
+            return Death(None, False)
+        process.wait(seconds)
+        return Death(process.exit_code, self._cgroups.out_of_memory(container))
+
+    def containers(self) -> list[str]:
+        """Return the ids of the containers that there are, in whatever state."""
+        with suppress(FileNotFoundError):
+            found = {entry.name for entry in os.scandir(self._folder / "bundles")}
+            return sorted(found | self._cgroups.names())
+        return sorted(self._cgroups.names())
+
+    def check(self) -> None:
+        """Raise SandboxUnavailable if the runtime or the root is no longer there."""
+        for path in (Path(self._runtime.binary), self._root.path / self._root.command[0][1:]):
+            if not path.exists():
+                raise unavailable("oci", "the driver `oci` misses a file", value=path)
+
+    def sweep(self) -> int:
+        """Remove what dead runners of this host left; return how many containers those were."""
+        return sweep()
+
+    def close(self) -> None:
+        """Remove what is left, and stop being the parent of containers."""
+        for container in self.containers():
+            self.remove(container)
+        self._cgroups.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        oci_runtime.adopt(False)
+
+
+def sweep() -> int:
+    """Remove the containers of dead runners of this host; return how many there were."""
+    mounts = hierarchies()
+    count = 0
+    for folder in RUN.glob("*"):
+        try:
+            identity = (folder / "identity").read_text()
+        except OSError:
+            continue
+        if not orphans.is_dead(identity):
+            continue
+        cgroups = Cgroups(folder.name, mounts)
+        names = cgroups.names() | {bundle.name for bundle in (folder / "bundles").glob("*")}
+        for container in names:
+            for _ in range(SWEEP_ATTEMPTS):
+                cgroups.kill(container)
+                if cgroups.remove(container):
+                    count += 1
+                    break
+                time.sleep(SWEEP_SECONDS)
+        cgroups.close()
+        if not cgroups.names():
+            shutil.rmtree(folder, ignore_errors=True)
+    return count
