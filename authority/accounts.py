@@ -1,17 +1,14 @@
 """Local accounts: people (e-mail addresses) and workloads (URIs), with Argon2id password hashes.
 
-Guessing is bounded in two ways: after some failures in a row an account makes everybody wait, ever
-longer, and only so many passwords are hashed at a time. An unknown account costs the same work
-and gets the same answer as a wrong password. The counters live in memory.
+Guessing is bounded in two ways: by `authority.attempts`, and only so many passwords are hashed at
+a time. An unknown account costs the same work and gets the same answer as a wrong password.
 """
 
 from __future__ import annotations
 
 import secrets
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,33 +17,16 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from authority import files
-from authority.errors import RequestRefused, TooManyAttempts, Unauthenticated
+from authority.attempts import Attempts, slow_down
+from authority.errors import RequestRefused, Unauthenticated
 from authority.subjects import check_subject
 from trust import strictjson
 from trust.errors import SealgateError, problem
 
 MIN_PASSWORD = 12
 MAX_PASSWORD = 1024
-FREE_FAILURES = 5
-"""Wrong passwords in a row that cost no waiting."""
-MAX_WAIT_SECONDS = 60
-MAX_TRACKED = 10_000
-"""Account names whose failures are remembered; the least recently tried is forgotten first."""
 CONCURRENT_HASHES = 2
 """Argon2 needs 64 MiB each."""
-
-
-@dataclass(slots=True)
-class _Failures:
-    count: int
-    last: datetime
-
-    def wait(self, now: datetime) -> int:
-        """Return for how many more seconds attempts are refused."""
-        if self.count < FREE_FAILURES:
-            return 0
-        pause = min(1 << min(self.count - FREE_FAILURES, 10), MAX_WAIT_SECONDS)
-        return max(0, pause - int((now - self.last).total_seconds()))
 
 
 class Accounts:
@@ -64,12 +44,10 @@ class Accounts:
             StateRefused: the file is open to others or malformed.
         """
         self._path = path
-        self._clock = clock
         self._hasher = hasher or PasswordHasher()
         self._hashes = self._read()
         self._nobody = self._hasher.hash(secrets.token_hex())
-        self._failures: OrderedDict[str, _Failures] = OrderedDict()
-        self._lock = threading.Lock()
+        self._attempts = Attempts(clock)
         self._working = threading.BoundedSemaphore(CONCURRENT_HASHES)
 
     def _read(self) -> dict[str, str]:
@@ -138,19 +116,18 @@ class Accounts:
             Unauthenticated: there is no such account, or the password is wrong.
             TooManyAttempts: there were too many failures, or too many attempts at a time.
         """
-        self._admit(name)
+        self._attempts.admit(name)
         if not self._working.acquire(timeout=10):
-            self._slow_down("the authority is checking other passwords", 1)
+            slow_down("the authority is checking other passwords", 1)
         try:
             stored = self._hashes.get(name)
             # The same work whether or not the account exists.
             right = self._matches(stored or self._nobody, password[:MAX_PASSWORD])
         finally:
             self._working.release()
-        with self._lock:
-            if right and stored is not None and len(password) <= MAX_PASSWORD:
-                self._failures.pop(name, None)
-                return name
+        if right and stored is not None and len(password) <= MAX_PASSWORD:
+            self._attempts.succeeded(name)
+            return name
         raise Unauthenticated(
             problem(
                 "authority.credentials",
@@ -159,32 +136,4 @@ class Accounts:
                 expected="an account of this authority and its password",
                 advice="check both; `sealgate init` stores passwords under var/accounts/",
             )
-        )
-
-    def _admit(self, name: str) -> None:
-        """Count the attempt as a failure until it succeeds, so that parallel guesses count."""
-        now = self._clock()
-        with self._lock:
-            failures = self._failures.setdefault(name, _Failures(0, now))
-            self._failures.move_to_end(name)
-            wait = failures.wait(now)
-            if not wait:
-                failures.count += 1
-                failures.last = now
-            while len(self._failures) > MAX_TRACKED:
-                self._failures.popitem(last=False)
-        if wait:
-            self._slow_down(f"too many wrong passwords for {name}", wait)
-
-    @staticmethod
-    def _slow_down(what: str, seconds: int) -> NoReturn:
-        raise TooManyAttempts(
-            problem(
-                "authority.attempts",
-                what,
-                value=f"wait {seconds} s",
-                expected="fewer attempts",
-                advice="wait, then try again with the right password",
-            ),
-            seconds,
         )

@@ -13,14 +13,16 @@ from typing import Any
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from authority import authorize
+from authority import accountpages, authorize
 from authority.accounts import Accounts
 from authority.clients import Clients
 from authority.codes import Codes
 from authority.core import Authority
 from authority.errors import AuthorityError, CodeRefused, RequestRefused, TooManyAttempts
 from authority.oidc import LIFETIME, SIGSTORE_AUDIENCE, STATEMENT_CLAIM
+from authority.passkeys import Passkeys
 from authority.statements import DETAILS_TYPE
+from authority.ways import Ways
 from trust import strictjson
 from trust.errors import Problem, SealgateError, problem
 from trust.log import LogError
@@ -82,23 +84,32 @@ def _not_found(error: LogError) -> Response:
     return _refused(HTTPStatus.NOT_FOUND, error)
 
 
-def create_app(authority: Authority, accounts: Accounts, clients: Clients | None = None) -> Flask:
+def create_app(
+    authority: Authority,
+    accounts: Accounts,
+    clients: Clients | None = None,
+    passkeys: Passkeys | None = None,
+) -> Flask:
     """Return the WSGI application.
 
     Args:
         authority: does the work.
         accounts: who may have tokens.
         clients: the applications that may send people to the login page; None for none.
+        passkeys: people's passkeys; None: passwords only.
     """
     registered = clients or Clients()
+    ways = Ways(accounts, passkeys)
     codes = Codes(authority.tokens.clock)
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_BODY
     _errors(app)
-    _identity(app, authority, accounts, codes)
+    _identity(app, authority, ways, codes)
     _pages(app, registered)
-    authorize.install(app, authority, accounts, registered, codes)
+    authorize.install(app, authority, ways, registered, codes)
+    if passkeys is not None:
+        accountpages.install(app, authority.base_url, ways, passkeys)
     _signing(app, authority)
     _log(app, authority)
 
@@ -183,7 +194,7 @@ def _form(name: str, *others: str) -> str:
     return ""
 
 
-def _identity(app: Flask, authority: Authority, accounts: Accounts, codes: Codes) -> None:
+def _identity(app: Flask, authority: Authority, ways: Ways, codes: Codes) -> None:
     @app.get("/.well-known/openid-configuration")
     def configuration() -> Response:
         base = authority.base_url
@@ -217,7 +228,7 @@ def _identity(app: Flask, authority: Authority, accounts: Accounts, codes: Codes
             if _form("grant_type") == CODE_GRANT:
                 reply = jsonify(_redeemed(authority, codes))
             else:
-                reply = jsonify(_granted(authority, accounts))
+                reply = jsonify(_granted(authority, ways))
         except AuthorityError as error:
             reply = _refused(error.status, error)
             body: dict[str, Any] = reply.get_json()
@@ -233,7 +244,7 @@ def _identity(app: Flask, authority: Authority, accounts: Accounts, codes: Codes
         return reply
 
 
-def _granted(authority: Authority, accounts: Accounts) -> dict[str, Any]:
+def _granted(authority: Authority, ways: Ways) -> dict[str, Any]:
     grant = _form("grant_type")
     audience = _form("audience") or SIGSTORE_AUDIENCE
     if grant not in GRANTS or len(audience) > MAX_AUDIENCE or not audience.isprintable():
@@ -257,7 +268,7 @@ def _granted(authority: Authority, accounts: Accounts) -> dict[str, Any]:
                 advice="send people to the authorization endpoint",
             )
         )
-    name = accounts.authenticate(_form("username", "client_id"), _form("password", "client_secret"))
+    name = ways.by_password(_form("username", "client_id"), _form("password", "client_secret"))
     token = authority.tokens.mint(name, audience)
     _LOGGER.info("token issued to %s", name)
     return {

@@ -9,7 +9,7 @@ from pathlib import Path
 import waitress
 
 from authority.app import MAX_BODY, create_app
-from authority.setup import open_authority, open_clients
+from authority.setup import open_authority, open_clients, open_passkeys
 
 
 def serve(state_dir: Path, host: str, port: int) -> None:
@@ -27,7 +27,9 @@ def serve(state_dir: Path, host: str, port: int) -> None:
     """
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    application = create_app(*open_authority(state_dir), open_clients(state_dir))
+    application = create_app(
+        *open_authority(state_dir), open_clients(state_dir), open_passkeys(state_dir)
+    )
     waitress.serve(
         application,
         host=host,

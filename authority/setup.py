@@ -1,7 +1,7 @@
 """Where an authority keeps its state, and how it comes to be.
 
-In the state directory (mode 0700): `keys/`, `accounts.json`, `clients.json`, `log.sqlite3`,
-`base_url`.
+In the state directory (mode 0700): `keys/`, `accounts.json`, `passkeys.json`, `clients.json`,
+`log.sqlite3`, `base_url`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from authority.accounts import Accounts
 from authority.clients import Client, Clients
 from authority.core import Authority, utc_now
 from authority.keystore import KeyStore
+from authority.passkeys import Passkeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,11 @@ class State:
     def accounts(self) -> Path:
         """Account names and password hashes."""
         return self.directory / "accounts.json"
+
+    @property
+    def passkeys(self) -> Path:
+        """People's passkeys: public keys, nothing secret."""
+        return self.directory / "passkeys.json"
 
     @property
     def clients(self) -> Path:
@@ -137,3 +143,13 @@ def open_clients(state_dir: Path) -> Clients:
         StateRefused: their file is open to others, or damaged.
     """
     return Clients.load(State(state_dir).clients)
+
+
+def open_passkeys(state_dir: Path, clock: Callable[[], datetime] = utc_now) -> Passkeys:
+    """Return people's passkeys.
+
+    Raises:
+        StateRefused: their file is open to others, or damaged.
+    """
+    state = State(state_dir)
+    return Passkeys(state.passkeys, _base_url(state), clock)

@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from authority.setup import initialise
+from tests.authority.town import Town
 
 ROOT = Path(__file__).parents[2]
 ALICE = "alice@example.com"
@@ -94,3 +95,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     made.start()
     yield made
     made.kill()
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    """An authority in this process."""
+    return Town(tmp_path)

@@ -361,7 +361,7 @@ class TestTokens:
         for _ in range(5):
             refusal(self.ask(client, password="guess"), 401, "wrong")
         reply = self.ask(client)
-        refusal(reply, 429, "too many wrong passwords")
+        refusal(reply, 429, "too many failed attempts")
         assert reply.headers["Retry-After"] == "1"
         assert self.ask(client, username=SCANNER).status_code == 200
         clock.now += timedelta(seconds=1)

@@ -283,8 +283,8 @@ class TestAccounts:
     def test_remembered_failures_are_bounded(
         self, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("authority.accounts.MAX_TRACKED", 10)
+        monkeypatch.setattr("authority.attempts.MAX_TRACKED", 10)
         for i in range(30):
             with pytest.raises(Unauthenticated):
                 accounts.authenticate(f"guess{i}@example.com", "wrong password")
-        assert len(accounts._failures) == 10
+        assert len(accounts._attempts._failures) == 10
