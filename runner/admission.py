@@ -123,6 +123,15 @@ class Admissions:
         """Judge by another policy from now on: what was admitted under the old one is void."""
         self._policy = policy
 
+    @property
+    def gate(self) -> Gate:
+        """The gate in force."""
+        return self._gate
+
+    def adopt_gate(self, gate: Gate) -> None:
+        """Decide by another gate from now on: what was admitted by the old one is void."""
+        self._gate = gate
+
     def resolve(self, name: str, allowed: Callable[[str], bool]) -> str:
         """Choose the version for a call that names none.
 
@@ -259,6 +268,7 @@ class Admissions:
 
     def _judge(self, name: str, version: str) -> Admission:
         steady, now, policy = self._clock.steady(), self._clock.now(), self._policy
+        gate = self._gate
         offer = self._registry.offer(name, version)
         self._check_binding(offer)
         _raise_if(policy.is_revoked(offer.sha256, name, version))
@@ -268,7 +278,7 @@ class Admissions:
         wheel = kept.wheel if kept is not None and same else self._registry.wheel(offer)
         bundles = self._registry.evidence(offer)
         publishers = policy.publishers_of(name)
-        decision = self._gate.decide(wheel, offer.filename, bundles, publishers, now)
+        decision = gate.decide(wheel, offer.filename, bundles, publishers, now)
         if isinstance(decision, Refused):
             raise AdmissionRefused(_with_step(decision))
         plugin = decision.plugin
@@ -287,7 +297,7 @@ class Admissions:
             wheel=wheel,
             admitted=decision,
             methods=_compile(plugin.manifest.methods),
-            epoch=self._gate.epoch,
+            epoch=gate.epoch,
             policy_digest=policy.digest,
             decided_at=now,
             decided_steady=steady,

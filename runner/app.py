@@ -367,7 +367,8 @@ def _probe_routes(app: Flask, readiness: Readiness, metrics: Metrics) -> None:
         in_the_way = any(found.values())
         checks = {name: [p.as_dict() for p in problems] for name, problems in found.items()}
         return _json(
-            {"status": "unavailable" if in_the_way else "ok", "checks": checks},
+            {"status": "unavailable" if in_the_way else "ok", "checks": checks}
+            | readiness.notes(),
             503 if in_the_way else 200,
         )
 

@@ -23,7 +23,7 @@ POLL_SECONDS = 1.0
 """How long a change of the file may go unnoticed."""
 
 _logger = logging.getLogger(__name__)
-_FIXED = ("image", "runtime", "level", "registry", "pool")
+_FIXED = ("image", "runtime", "level", "registry", "pool", "distribution")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,9 @@ class LivePolicy:
                 value=getattr(fresh, name),
                 expected=f"{getattr(self._policy, name)}, as when the runner started",
                 advice="restart the runner, or take this change back",
-                where=f"/{name}" if name in ("image", "registry") else f"/sandbox/{name}",
+                where=f"/{name}"
+                if name in ("image", "registry", "distribution")
+                else f"/sandbox/{name}",
             )
             for name in _FIXED
             if getattr(fresh, name) != getattr(self._policy, name)

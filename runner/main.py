@@ -29,6 +29,8 @@ from runner.app import CALLS_AT_ONCE, create_app
 from runner.audit import Audit
 from runner.clock import SystemClock, iso
 from runner.copies import Copy, RotatingFile, StandardOutput
+from runner.distribution.service import Distribution
+from runner.distribution.trust_material import Pinned
 from runner.fetch import HttpRegistry
 from runner.live_policy import LivePolicy
 from runner.metrics import Metrics
@@ -46,7 +48,9 @@ from runner.service import Executes, Runner
 from runner.setup import load_signer
 from trust.errors import SealgateError, problem
 from trust.gate import Gate
+from trust.layout import VerifiedLayout
 from trust.log import NoteVerifier
+from trust.tuf.checks import check_chain
 
 THREADS = CALLS_AT_ONCE + 8
 """Requests that are served at one time: every call that is taken on, and probes beside them."""
@@ -77,6 +81,7 @@ class RunnerSettings:
         audit_key: the pinned verifier key of the audit log.
         state: the runner's private folder: signing key, log, `entrypoint.log`.
         copy_to_stdout: whether records are copied to stdout as JSON lines.
+        tuf_root: the pinned root of the TUF repository; needed where the policy follows one.
     """
 
     policy: Path
@@ -86,6 +91,7 @@ class RunnerSettings:
     audit_key: Path
     state: Path
     copy_to_stdout: bool = True
+    tuf_root: Path | None = None
 
     @classmethod
     def under(cls, keys: Path, state: Path) -> RunnerSettings:
@@ -97,6 +103,7 @@ class RunnerSettings:
             keys / "layout_owners.json",
             keys / "audit_log.vkey",
             state,
+            tuf_root=keys / "tuf-root.json",
         )
 
     @property
@@ -213,7 +220,8 @@ def open_service(
     root, layout, owners = map(
         _read, (settings.trusted_root, settings.layout, settings.layout_owners)
     )
-    gate = Gate(root, layout, owners)
+    followed = _distribution(settings, policy, Pinned(root, layout, owners), clock)
+    gate = followed.gate if followed else Gate(root, layout, owners)
     refused = gate.check(clock.now())
     if refused is not None:
         raise StartRefused(refused.problems)
@@ -236,18 +244,25 @@ def open_service(
         stack.callback(keeper.join)
         stack.callback(ended.set)
         checks = {
-            "gate": gate_check(gate, clock),
+            "gate": gate_check(lambda: runner.gate, clock),
             "audit": audit.check,
             "clock": clock_check(clock),
         }
         if sandbox is None:
             sandbox = _sandbox(policy, stack)
             checks["sandbox"] = _sandbox_check(policy)
+        notes: dict[str, Callable[[], Any]] = {}
+        if followed is not None:
+            checks["distribution"], notes["distribution"] = followed.check, followed.note
         metrics, quotas = Metrics(), Quotas(CALLS_AT_ONCE)
         runner = Runner(
             policy=policy,
             admissions=Admissions(
-                gate, HttpRegistry(policy.registry), policy, clock, bindings=learned.bindings
+                gate,
+                followed.registry if followed else HttpRegistry(policy.registry),
+                policy,
+                clock,
+                bindings=learned.bindings,
             ),
             sandbox=sandbox,
             audit=audit,
@@ -258,16 +273,48 @@ def open_service(
         live = LivePolicy(settings.policy, policy, runner.adopt)
         live.start()
         stack.callback(live.close)
+        if followed is not None:
+            followed.start(runner.adopt_gate)
+            stack.callback(followed.close)
         metrics.watch(
             pool=_pool_of(sandbox),
             policy=lambda: live.standing,
             audit_entries=lambda: audit.reader.size,
-            layout_expires=gate.layout.expires,
+            layout_expires=lambda: _layout_of(runner.gate).expires,
             running=lambda: quotas.running,
+            distribution=followed.figures if followed else None,
         )
-        app = create_app(runner, audit, Readiness(checks, clock.steady), quotas, metrics)
+        app = create_app(runner, audit, Readiness(checks, clock.steady, notes), quotas, metrics)
         stack.callback(quotas.drain, GRACE_SECONDS)
         yield Service(app, runner, audit, policy, live, quotas)
+
+
+def _layout_of(gate: Gate) -> VerifiedLayout:
+    if gate.layout is None:
+        raise RuntimeError("the gate in force has no layout")
+    return gate.layout
+
+
+def _distribution(
+    settings: RunnerSettings, policy: Policy, pinned: Pinned, clock: SystemClock
+) -> Distribution | None:
+    """Follow the TUF repository where the policy says so."""
+    if policy.distribution is None:
+        return None
+    if settings.tuf_root is None:
+        raise StartRefused(
+            problem(
+                "runner.start",
+                "the policy follows a TUF repository and no root of it is pinned",
+                value=policy.distribution.url,
+                expected="the path of the pinned root, keys/tuf-root.json",
+                advice="pin the root that the ceremony made: `sealgate keys`",
+            )
+        )
+    root = _read(settings.tuf_root)
+    check_chain(root, ())
+    folder = settings.state / "tuf"
+    return Distribution(policy.distribution, root, pinned, folder, clock)
 
 
 class _JsonLines(logging.Formatter):

@@ -7,6 +7,7 @@ are words of ours, callers and plugins are in the audit log.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -21,6 +22,16 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
+@dataclass(frozen=True, slots=True)
+class DistributionFigures:
+    """How the TUF repository is followed; `refreshed` is in seconds since the epoch."""
+
+    seconds_left: float
+    refreshed: float
+    failures: int
+    trust_in_force: bool
+
+
 class _Gauges(Collector):
     """What is asked for when somebody looks, not counted as it happens."""
 
@@ -30,9 +41,11 @@ class _Gauges(Collector):
         pool: Callable[[], PoolState | None],
         policy: Callable[[], Standing | None],
         audit_entries: Callable[[], int],
-        layout_expires: datetime,
+        layout_expires: Callable[[], datetime],
         running: Callable[[], int],
+        distribution: Callable[[], DistributionFigures] | None = None,
     ) -> None:
+        self._distribution = distribution
         self._pool = pool
         self._policy = policy
         self._audit_entries = audit_entries
@@ -48,8 +61,10 @@ class _Gauges(Collector):
         yield GaugeMetricFamily(
             "sealgate_layout_expires_timestamp_seconds",
             "When the layout ends; nothing is admitted after that.",
-            value=self._layout_expires.timestamp(),
+            value=self._layout_expires().timestamp(),
         )
+        if self._distribution is not None:
+            yield from self._distributed(self._distribution())
         pool = self._pool()
         if pool is not None:
             states = GaugeMetricFamily(
@@ -71,6 +86,29 @@ class _Gauges(Collector):
             yield GaugeMetricFamily(
                 "sealgate_policy_refused", "Changed policies refused.", value=policy.refused
             )
+
+    @staticmethod
+    def _distributed(figures: DistributionFigures) -> Iterable[GaugeMetricFamily]:
+        yield GaugeMetricFamily(
+            "sealgate_distribution_seconds_left",
+            "How long new versions are still admitted if the TUF repository is not refreshed.",
+            value=figures.seconds_left,
+        )
+        yield GaugeMetricFamily(
+            "sealgate_distribution_refreshed_timestamp_seconds",
+            "When the TUF repository was last refreshed; 0 for never.",
+            value=figures.refreshed,
+        )
+        yield GaugeMetricFamily(
+            "sealgate_distribution_refreshes_failed",
+            "Refreshes of the TUF repository that failed.",
+            value=figures.failures,
+        )
+        yield GaugeMetricFamily(
+            "sealgate_distribution_trust_in_force",
+            "1 where the repository's layout and trusted root are in force, 0 where refused.",
+            value=int(figures.trust_in_force),
+        )
 
 
 class Metrics:
@@ -108,8 +146,9 @@ class Metrics:
         pool: Callable[[], PoolState | None],
         policy: Callable[[], Standing | None],
         audit_entries: Callable[[], int],
-        layout_expires: datetime,
+        layout_expires: Callable[[], datetime],
         running: Callable[[], int],
+        distribution: Callable[[], DistributionFigures] | None = None,
     ) -> None:
         """Add the gauges, each with whom to ask."""
         self._registry.register(
@@ -119,6 +158,7 @@ class Metrics:
                 audit_entries=audit_entries,
                 layout_expires=layout_expires,
                 running=running,
+                distribution=distribution,
             )
         )
 

@@ -117,6 +117,23 @@ class PoolBounds:
 
 
 @dataclass(frozen=True, slots=True)
+class Distribution:
+    """How the TUF repository is followed.
+
+    Attributes:
+        url: its address, without a trailing slash: the registry's or a copy's.
+        refresh_seconds: how often it is refreshed.
+        max_age_seconds: how long after the last refresh new versions are still admitted.
+        follow_trust: whether a newer layout and trusted root are taken from it.
+    """
+
+    url: str
+    refresh_seconds: int
+    max_age_seconds: int
+    follow_trust: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """A valid policy. `digest` is the SHA-256 of the file's bytes, in hexadecimal."""
 
@@ -132,6 +149,7 @@ class Policy:
     record_arguments: bool
     pool: PoolBounds = PoolBounds()
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
+    distribution: Distribution | None = None
 
     def authenticate(self, token: str, now: datetime) -> Passed[Caller] | Failed:
         """Find the caller who holds `token`: a configured issuer's, or else an opaque one.

@@ -18,6 +18,7 @@ from packaging.version import InvalidVersion, Version
 from runner.jwt_callers import Issuer, read_keys
 from runner.policy import (
     Caller,
+    Distribution,
     Grant,
     PluginRule,
     Policy,
@@ -98,6 +99,17 @@ def _contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
             expected="floor <= ceiling",
             advice="raise the ceiling or lower the floor",
             where="/sandbox/pool",
+        )
+
+    follows = document.get("distribution")
+    if follows is not None and follows["max_age_seconds"] < 2 * follows["refresh_seconds"]:
+        yield problem(
+            "policy.distribution",
+            "the distribution's metadata would be too old before it is refreshed twice",
+            value=f"{follows['max_age_seconds']} < 2 * {follows['refresh_seconds']}",
+            expected="max_age_seconds >= 2 * refresh_seconds",
+            advice="raise max_age_seconds or lower refresh_seconds",
+            where="/distribution/max_age_seconds",
         )
 
     def once(kind: str, value: str, where: str) -> Iterator[Problem]:
@@ -253,4 +265,17 @@ def _build(document: Mapping[str, Any], digest: str) -> Policy:
             )
             for issuer in document.get("issuers", ())
         },
+        distribution=_distribution(document),
+    )
+
+
+def _distribution(document: Mapping[str, Any]) -> Distribution | None:
+    found = document.get("distribution")
+    if found is None:
+        return None
+    return Distribution(
+        url=found.get("url", document["registry"].rstrip("/") + "/tuf").rstrip("/"),
+        refresh_seconds=found["refresh_seconds"],
+        max_age_seconds=found["max_age_seconds"],
+        follow_trust=found.get("follow_trust", True),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from runner.clock import SET_BACK_TOLERANCE, SystemClock
 from trust.errors import Problem, SealgateError, problem
@@ -26,9 +27,18 @@ class NotReady(SealgateError):
 class Readiness:
     """Runs named checks; each answers for itself, and an exception of any sort is a no."""
 
-    def __init__(self, checks: Mapping[str, Check], steady: Callable[[], float]) -> None:
-        """Take the checks by name, and the clock that ages their answer, in seconds."""
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        steady: Callable[[], float],
+        notes: Mapping[str, Callable[[], Any]] | None = None,
+    ) -> None:
+        """Take the checks by name, and the clock that ages their answer, in seconds.
+
+        `notes` say what stands beside the checks in the answer: what is not in the way yet.
+        """
         self._checks = checks
+        self._notes = notes or {}
         self._steady = steady
         self._lock = threading.Lock()
         self._kept: tuple[float, dict[str, tuple[Problem, ...]]] | None = None
@@ -40,6 +50,10 @@ class Readiness:
             if self._kept is None or now - self._kept[0] >= KEPT_SECONDS:
                 self._kept = (now, {name: _run(check) for name, check in self._checks.items()})
             return self._kept[1]
+
+    def notes(self) -> dict[str, Any]:
+        """Return name -> what is said beside the checks (JSON)."""
+        return {name: note() for name, note in self._notes.items()}
 
 
 def _run(check: Check) -> tuple[Problem, ...]:
@@ -61,11 +75,11 @@ def _run(check: Check) -> tuple[Problem, ...]:
     return ()
 
 
-def gate_check(gate: Gate, clock: SystemClock) -> Check:
-    """Return the check that layout and trusted root are valid now."""
+def gate_check(gate: Callable[[], Gate], clock: SystemClock) -> Check:
+    """Return the check that layout and trusted root of the gate in force are valid now."""
 
     def check() -> None:
-        refused = gate.check(clock.now())
+        refused = gate().check(clock.now())
         if refused is not None:
             raise NotReady(refused.problems)
 

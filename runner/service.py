@@ -10,6 +10,7 @@ record of its outcome is.
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -47,6 +48,7 @@ from runner.records import Call, Origin
 from runner.sandbox import Execution, Job
 from trust import strictjson
 from trust.errors import Problem
+from trust.gate import Gate
 from trust.outcomes import Failed, Passed
 
 _logger = logging.getLogger(__name__)
@@ -113,6 +115,7 @@ class Runner:
     ) -> None:
         """Take the parts; `origin` is what every audit record of this process says."""
         self._grounds = (policy, origin)
+        self._adopting = threading.Lock()
         self._admissions = admissions
         self._sandbox = sandbox
         self._audit = audit
@@ -133,9 +136,24 @@ class Runner:
 
         Of those that have, the ones that it revokes are stopped.
         """
-        self._admissions.adopt(policy)
-        self._grounds = (policy, replace(self._grounds[1], policy_sha256=policy.digest))
+        with self._adopting:
+            self._admissions.adopt(policy)
+            self._grounds = (policy, replace(self._grounds[1], policy_sha256=policy.digest))
         self.inflight.stop_where(self._revoked)
+
+    def adopt_gate(self, gate: Gate) -> None:
+        """Decide by another gate, at once, for every call that has not been decided.
+
+        Raises:
+            RuntimeError: the gate has no layout; nothing has changed.
+        """
+        if gate.layout is None:
+            raise RuntimeError("a gate without a layout is never adopted")
+        with self._adopting:
+            policy, origin = self._grounds
+            self._admissions.adopt_gate(gate)
+            origin = replace(origin, layout_sha256=gate.layout.sha256, trust_epoch=gate.epoch)
+            self._grounds = (policy, origin)
 
     def _revoked(self, facts: CallFacts) -> Sequence[Problem]:
         """Return how the policy in force revokes what a call under way executes."""
@@ -143,6 +161,11 @@ class Runner:
             facts.wheel_sha256, facts.plugin, facts.version, frozenset({facts.author})
         )
         return outcome.problems if isinstance(outcome, Failed) else ()
+
+    @property
+    def gate(self) -> Gate:
+        """The gate in force."""
+        return self._admissions.gate
 
     def authenticate(self, token: str) -> Passed[Caller] | Failed:
         """Find the caller who holds `token`."""
