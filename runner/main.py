@@ -173,7 +173,10 @@ def _keep(audit: Audit, path: Path) -> None:
         _logger.warning("the audit log's checkpoint could not be kept: %s", error)
 
 
-def _sandbox_check(policy: Policy) -> Callable[[], None]:
+def _sandbox_check(policy: Policy, sandbox: Executes) -> Callable[[], None]:
+    container = sandbox.container if isinstance(sandbox, Levels) else sandbox
+    if policy.driver == "oci" and isinstance(container, Sandbox):
+        return container.driver.check
     engine = Engine(None, ENGINE_SECONDS)
 
     def check() -> None:
@@ -182,11 +185,16 @@ def _sandbox_check(policy: Policy) -> Callable[[], None]:
     return check
 
 
-def _sandbox(policy: Policy, stack: ExitStack) -> Executes:
+def _sandbox(policy: Policy, stack: ExitStack, state: Path) -> Executes:
     """Connect the container level and, where the policy allows it to any version, the cells'."""
     bounds = policy.pool
     pool = PoolSettings(floor=bounds.floor, ceiling=bounds.ceiling) if bounds.ceiling else None
-    sandbox = stack.enter_context(Sandbox.connect(policy.image, policy.runtime, pool=pool))
+    roots = state / "images"
+    sandbox = stack.enter_context(
+        Sandbox.connect(
+            policy.image, policy.runtime, pool=pool, driver=policy.driver, folder=roots
+        )
+    )
     if not policy.uses_cells():
         return sandbox
     cells = stack.enter_context(CellSandbox.connect(policy.image, policy.runtime))
@@ -249,8 +257,8 @@ def open_service(
             "clock": clock_check(clock),
         }
         if sandbox is None:
-            sandbox = _sandbox(policy, stack)
-            checks["sandbox"] = _sandbox_check(policy)
+            sandbox = _sandbox(policy, stack, settings.state)
+            checks["sandbox"] = _sandbox_check(policy, sandbox)
         notes: dict[str, Callable[[], Any]] = {}
         if followed is not None:
             checks["distribution"], notes["distribution"] = followed.check, followed.note

@@ -20,7 +20,7 @@ from packaging.version import InvalidVersion, Version
 
 from runner import jwt_callers
 from runner.jwt_callers import Issuer
-from runner.sandbox.execution import Level
+from runner.sandbox.execution import DriverName, Level
 from trust.errors import problem
 from trust.identity import Identity
 from trust.outcomes import Failed, Passed
@@ -149,6 +149,7 @@ class Policy:
     record_arguments: bool
     pool: PoolBounds = PoolBounds()
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
+    driver: DriverName = "engine"
     distribution: Distribution | None = None
 
     def authenticate(self, token: str, now: datetime) -> Passed[Caller] | Failed:

@@ -90,6 +90,16 @@ def load_policy(path: Path) -> Policy:
 def _contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
     """Find what the schema cannot say; the places are JSON pointers."""
     seen: dict[tuple[str, str], str] = {}
+    runtime, driver = document["sandbox"]["runtime"], document["sandbox"].get("driver", "engine")
+    if driver == "oci" and runtime != "runc":
+        yield problem(
+            "policy.driver",
+            "the driver `oci` does not run containers under this runtime",
+            value=runtime,
+            expected="runc",
+            advice="use the runtime runc, or the driver `engine`",
+            where="/sandbox/runtime",
+        )
     pool = document["sandbox"].get("pool")
     if pool is not None and pool["ceiling"] and pool["floor"] > pool["ceiling"]:
         yield problem(
@@ -217,6 +227,7 @@ def _build(document: Mapping[str, Any], digest: str) -> Policy:
         digest=digest,
         image=document["image"],
         runtime=document["sandbox"]["runtime"],
+        driver=document["sandbox"].get("driver", "engine"),
         level=document["sandbox"].get("level", "container"),
         registry=document["registry"].rstrip("/"),
         admission_max_age_seconds=document["admission_max_age_seconds"],

@@ -257,7 +257,8 @@ class Runner:
             reviewers=admitted.reviewers,
             sandbox={
                 "runtime": road.policy.runtime,
-                "level": road.policy.level_of(name, version),
+                "level": (level := road.policy.level_of(name, version)),
+                "driver": road.policy.driver if level == "container" else "engine",
                 "limits": asdict(admitted.plugin.manifest.limits),
             },
         )
