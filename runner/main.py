@@ -191,9 +191,7 @@ def _sandbox(policy: Policy, stack: ExitStack, state: Path) -> Executes:
     pool = PoolSettings(floor=bounds.floor, ceiling=bounds.ceiling) if bounds.ceiling else None
     roots = state / "images"
     sandbox = stack.enter_context(
-        Sandbox.connect(
-            policy.image, policy.runtime, pool=pool, driver=policy.driver, folder=roots
-        )
+        Sandbox.connect(policy.image, policy.runtime, pool=pool, driver=policy.driver, folder=roots)
     )
     if not policy.uses_cells():
         return sandbox
