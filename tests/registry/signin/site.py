@@ -12,7 +12,7 @@ from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 import authority.app
-from authority.setup import open_authority, open_clients
+from authority.setup import open_authority, open_clients, open_passkeys
 from registry.app import create_app
 from registry.worker import Worker
 from sealgate.deployment import Addresses, Deployment
@@ -33,16 +33,16 @@ class Site:
         worker: scans and publishes when `work` is called.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         ports = _free_ports(3)
-        addresses = Addresses(*(f"http://127.0.0.1:{port}" for port in ports))
+        addresses = Addresses(*(f"http://{host}:{port}" for port in ports))
         self.deployment: Deployment = initialise(
             folder, addresses, Plan(image="sha256:" + "0" * 64)
         )
         state = self.deployment.state("authority")
         self._authority, accounts = open_authority(state)
         self.authority_app = authority.app.create_app(
-            self._authority, accounts, open_clients(state)
+            self._authority, accounts, open_clients(state), open_passkeys(state)
         )
         self.app = create_app(registry_settings(self.deployment))
         self.worker = Worker.open(worker_settings(self.deployment))

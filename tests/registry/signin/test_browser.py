@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -188,6 +189,96 @@ def test_the_road_with_only_the_browser(
         site.worker.services.clock(),
     )
     assert isinstance(verdict, Admitted)
+
+
+RISKY = """import tempfile
+
+
+def greet(arguments):
+    return {"greeting": tempfile.mktemp()}
+
+
+def echo(arguments):
+    return {"value": arguments, "at": tempfile.mktemp(".txt")}
+"""
+
+
+def open_review(chromium: Browser, site: Site, version: str) -> Page:
+    page = chromium.new_context().new_page()
+    page.set_default_timeout(10_000)
+    page.goto(f"{site.url}/review/risky-plugin/{version}")
+    page.get_by_label("Approve these bytes").check()
+    expect(page.get_by_role("button", name="Sign the approval")).to_be_enabled()
+    return page
+
+
+def gate_of(page: Page, site: Site, wheel: tuple[str, bytes], version: str) -> Any:
+    """Ask the gate, as a runner does, with the evidence that the registry hands out."""
+    keys = site.deployment
+    gate = Gate(
+        keys.trusted_root.read_bytes(), keys.layout.read_bytes(), keys.layout_owners.read_bytes()
+    )
+    stored = evidence(page, f"{site.url}/api/v1/plugins/risky-plugin/{version}")
+    publishers = [Identity(site.issuer, ALICE)]
+    now = site.worker.services.clock()
+    return gate.decide(wheel[1], wheel[0], [bundle for _, bundle in stored], publishers, now)
+
+
+def test_findings_are_acknowledged_and_signed_in_the_page(
+    page: Page, chromium: Browser, site: Site, tmp_path: Path
+) -> None:
+    wheel = make_wheel(name="risky-plugin", source=RISKY)
+    submit(page, site, tmp_path, wheel)
+    expect(page).to_have_url(f"{site.url}/plugins/risky-plugin/1.0.0")
+    site.work()
+    config = ClientTrustConfig.from_json(
+        site.deployment.client_trust_config.read_text(encoding="utf-8")
+    )
+    for who in (BOB, CAROL):
+        other = open_review(chromium, site, "1.0.0")
+        fields = other.get_by_label("Why is it acceptable?")
+        expect(fields).to_have_count(2)
+        before = site.log_size
+        fields.nth(0).fill("A name only, nothing is opened.")
+        expect(other.get_by_text("1 of 2")).to_be_visible()
+        other.get_by_role("button", name="Sign the approval").click()
+        expect(other.get_by_role("alert")).to_contain_text("Acknowledge B306")
+        expect(fields.nth(1)).to_be_focused()
+        assert site.log_size == before
+        fields.nth(1).fill('<b>Only "shown"</b>.')
+        said = confirm(other, site, who, "Sign the approval")
+        assert "Approve this wheel" in said
+        expect(other).to_have_url(f"{site.url}/plugins/risky-plugin/1.0.0")
+        other.context.close()
+    site.work()
+    verifier = Verifier(trusted_root=config.trusted_root)
+    stored = evidence(page, f"{site.url}/api/v1/plugins/risky-plugin/1.0.0")
+    for row, bundle in stored:
+        if row["step"] != "review":
+            continue
+        _, payload = verifier.verify_dsse(
+            Bundle.from_json(bundle),
+            policy.Identity(identity=row["signer"]["subject"], issuer=row["signer"]["issuer"]),
+        )
+        reasons = [entry["reason"] for entry in json.loads(payload)["predicate"]["acknowledged"]]
+        assert reasons == ["A name only, nothing is opened.", '<b>Only "shown"</b>.']
+    assert isinstance(gate_of(page, site, wheel, "1.0.0"), Admitted)
+
+    # The next version: the reasons are offered, and count only when each is confirmed.
+    moved = make_wheel(name="risky-plugin", version="1.1.0", source="# moved\n" + RISKY)
+    submit(page, site, tmp_path, moved)
+    expect(page).to_have_url(f"{site.url}/plugins/risky-plugin/1.1.0")
+    site.work()
+    other = open_review(chromium, site, "1.1.0")
+    fields = other.get_by_label("Why is it acceptable?")
+    expect(fields.nth(1)).to_have_value('<b>Only "shown"</b>.')
+    other.get_by_role("button", name="Sign the approval").click()
+    expect(other.get_by_role("alert")).to_contain_text("Acknowledge B306")
+    for box in other.get_by_label("I confirm this reason").all():
+        box.check()
+    confirm(other, site, BOB, "Sign the approval")
+    expect(other).to_have_url(f"{site.url}/plugins/risky-plugin/1.1.0")
+    other.context.close()
 
 
 def test_a_file_that_changes_after_it_was_hashed_is_refused(
