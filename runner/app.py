@@ -22,6 +22,7 @@ from uuid import UUID
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
+from runner import explorer
 from runner.audit import Audit
 from runner.calls import MAX_BODY_BYTES, InvocationReply, error_of, parse_request
 from runner.desk import Desk, Key, Taken
@@ -241,6 +242,7 @@ def create_app(
 
     _audit_routes(app, runner, audit)
     _probe_routes(app, readiness, metrics)
+    explorer.install(app, runner, audit)
 
     @app.errorhandler(HTTPException)
     def refused(error: HTTPException) -> Response:

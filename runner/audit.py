@@ -103,6 +103,7 @@ class Audit:
             LogError: the log cannot be opened, or is damaged.
         """
         self.path = path
+        self.verifier = signer.verifier
         self._append_seconds = append_seconds
         self._log = MerkleLog(path, signer)
         self.reader = MerkleLog(path, signer)
