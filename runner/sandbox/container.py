@@ -143,7 +143,8 @@ class WarmContainer:
             raise ValueError("a container takes one call")
         self._used = True
         nonce = secrets.token_bytes(protocol.NONCE_BYTES)
-        frame = frames.encode_request(request, nonce)
+        live = frames.live_reader(request)
+        frame = frames.encode_request(request, nonce, live)
         self._deadline = time.monotonic() + request.wall_seconds + GRACE_SECONDS
         self._socket.settimeout(request.wall_seconds + GRACE_SECONDS)
         try:
@@ -152,8 +153,9 @@ class WarmContainer:
             raise DeadlinePassed("the container did not take the request") from None
         except OSError as error:
             raise ContainerGone(f"the container did not take the request: {error}") from error
-        self._reader.allow(frames.response_bound(request.output_bytes))
-        return frames.read_response(self._reader, nonce, request.output_bytes)
+        most = frames.response_bound(request.output_bytes) + (live.bound if live else 0)
+        self._reader.allow(most)
+        return frames.read_response(self._reader, nonce, request.output_bytes, live)
 
     def kill(self) -> None:
         """End the container now, without waiting; whoever holds it still has to destroy it."""

@@ -1,4 +1,4 @@
-"""The handle on a call under way: how others end it, whichever sandbox runs it.
+"""The handle on a call under way: how others end it and see its output, whichever sandbox runs it.
 
 Whoever executes the call attaches what ends it; whoever wants the end asks for it, before that
 or after. An end that was asked for is never undone.
@@ -20,6 +20,8 @@ class Control:
 
     def __init__(self) -> None:
         """Make the handle of a call that nobody has told to end."""
+        self.live: Callable[[int, int, bytes], None] | None = None
+        """Takes the output as it comes, see `frames.LiveSink`; to be set before the call begins."""
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._kill: Callable[[], None] | None = None

@@ -7,8 +7,10 @@ out of a container is hostile until it has passed `StreamReader` and `decode_res
 from __future__ import annotations
 
 import hmac
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from runner.sandbox.errors import ContainerGone, ProtocolViolation
 from runner.sandbox.harness import protocol
@@ -19,6 +21,10 @@ STDERR_STREAM = 2
 MAX_CHUNK = 1 << 20
 """Largest chunk that the engine may announce, in bytes; it copies through a 32 KiB buffer."""
 MAX_STARTUP_STDERR = 4096
+
+LiveSink: TypeAlias = Callable[[int, int, bytes], None]
+"""Takes (stream, bytes of it that were left out before, data), stream 0 being stdout and 1 stderr.
+It must not wait for anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class Request:
         wall_seconds: elapsed time that the call may take.
         cpu_seconds: processor time that the call may take.
         output_bytes: bound of the result, and of stdout and stderr together, in bytes.
+        live: takes stdout and stderr as they come; None: they come with the response only.
     """
 
     wheel: bytes
@@ -42,6 +49,7 @@ class Request:
     wall_seconds: float
     cpu_seconds: int
     output_bytes: int
+    live: LiveSink | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class Response:
     denied_processes: int
 
 
-def encode_request(request: Request, nonce: bytes) -> bytes:
+def encode_request(request: Request, nonce: bytes, live: LiveReader | None = None) -> bytes:
     """Return the one frame that a container takes.
 
     Raises:
@@ -87,7 +95,8 @@ def encode_request(request: Request, nonce: bytes) -> bytes:
         max(1, int(request.wall_seconds * 1000)),
         max(1, request.cpu_seconds),
         request.output_bytes,
-        0,
+        0 if live is None else protocol.LIVE,
+        bytes(protocol.TAG_BYTES) if live is None else live.tag,
         nonce,
     )
     return b"".join((header, module, qualname, request.arguments, request.wheel))
@@ -169,19 +178,93 @@ class StreamReader:
         return data
 
 
+class LiveReader:
+    """Takes one call's output as it comes; bounded, and strict about whose it is."""
+
+    def __init__(self, sink: LiveSink, output_bytes: int, wall_seconds: float) -> None:
+        """Take who gets the output, and the bounds of the call."""
+        self.tag = secrets.token_bytes(protocol.TAG_BYTES)
+        self._sink = sink
+        self._output_bytes = output_bytes
+        flushes = output_bytes / protocol.LOG_BYTES + (wall_seconds + 1) / protocol.LOG_SECONDS
+        self._frames = 2 * int(flushes + 1)
+        self._seen = [0, 0]
+
+    @property
+    def bound(self) -> int:
+        """The most bytes that all frames of the call may have."""
+        return self._frames * protocol.LOG.size + self._output_bytes
+
+    def check(self, stream: int, length: int, left_out: int, tag: bytes) -> None:
+        """Check a frame's header, before any of its data is read.
+
+        Raises:
+            ProtocolViolation: it is not of this call, or more than the call may write.
+        """
+        if not hmac.compare_digest(tag, self.tag):
+            raise ProtocolViolation("a log frame without the tag of its call")
+        self._frames -= 1
+        if stream not in (0, 1) or not length or self._frames < 0:
+            raise ProtocolViolation(f"a log frame of stream {stream} with {length} bytes")
+        self._seen[stream] += left_out + length
+        if sum(self._seen) > self._output_bytes:
+            raise ProtocolViolation("more log frames than the call may write")
+
+    def give(self, stream: int, left_out: int, data: bytes) -> None:
+        """Hand the data of a frame on."""
+        self._sink(stream, left_out, data)
+
+    def finish(self, *whole: bytes) -> None:
+        """Hand on what of stdout and stderr no frame had, now that the response is there.
+
+        Raises:
+            ProtocolViolation: the frames had more than the response has.
+        """
+        for stream, data in enumerate(whole):
+            if self._seen[stream] > len(data):
+                raise ProtocolViolation("log frames with more than the plugin wrote")
+            if rest := data[self._seen[stream] :]:
+                self._seen[stream] = len(data)
+                self._sink(stream, 0, rest)
+
+
+def live_reader(request: Request) -> LiveReader | None:
+    """Return what takes the request's output as it comes; None where nobody wants it so."""
+    if request.live is None:
+        return None
+    return LiveReader(request.live, request.output_bytes, request.wall_seconds)
+
+
 def response_bound(output_bytes: int) -> int:
     """Return the most bytes that one response may have."""
     return protocol.RESPONSE.size + max(output_bytes, protocol.MAX_ERROR) + output_bytes
 
 
-def read_response(reader: StreamReader, nonce: bytes, output_bytes: int) -> Response:
+def _start_of_response(reader: StreamReader, live: LiveReader | None) -> bytes:
+    """Take log frames, if any were asked for, and return the first bytes of something else."""
+    while True:
+        magic = reader.take(protocol.MAGIC_BYTES)
+        if live is None or magic != protocol.LOG_MAGIC:
+            return magic
+        rest = reader.take(protocol.LOG.size - len(magic))
+        _, stream, length, left_out, tag = protocol.LOG.unpack(magic + rest)
+        live.check(stream, length, left_out, tag)
+        live.give(stream, left_out, reader.take(length))
+
+
+def read_response(
+    reader: StreamReader, nonce: bytes, output_bytes: int, live: LiveReader | None = None
+) -> Response:
     """Read the one response: right magic, right nonce, lengths in bounds, nothing after it.
+
+    Before it there may be log frames, if `live` is there to take them.
 
     Raises:
         ContainerGone: the stream ended before the response did.
         ProtocolViolation: anything else is not as it must be.
     """
-    fields = protocol.RESPONSE.unpack(reader.take(protocol.RESPONSE.size))
+    start = _start_of_response(reader, live)
+    fields = protocol.RESPONSE.unpack(start + reader.take(protocol.RESPONSE.size - len(start)))
     magic, ending, source, result, stdout, stderr, exit_code, cpu, peak, killed, denied = fields[
         :-1
     ]
@@ -197,6 +280,8 @@ def read_response(reader: StreamReader, nonce: bytes, output_bytes: int) -> Resp
     payload, out, err = reader.take(result), reader.take(stdout), reader.take(stderr)
     if reader.pending:
         raise ProtocolViolation(f"{reader.pending} bytes after the response")
+    if live is not None:
+        live.finish(out, err)
     return Response(
         ending=ending,
         payload=payload,

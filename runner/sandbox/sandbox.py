@@ -160,6 +160,7 @@ class Sandbox:
             wall_seconds=job.limits.wall_seconds,
             cpu_seconds=job.limits.cpu_seconds,
             output_bytes=job.limits.output_bytes,
+            live=job.control.live,
         )
         began = time.monotonic()
 

@@ -2,27 +2,37 @@
 
 All integers are unsigned and big-endian. The runner sends one `REQUEST`, followed by the module
 name, the qualified name, the arguments and the wheel; it gets `READY` before that and one
-`RESPONSE` after it, followed by the result, stdout and stderr. The worker gets a `TASK`, followed
-by the same four parts, and never the nonce; it hands back one `ANSWER`, followed by its payload.
+`RESPONSE` after it, followed by the result, stdout and stderr. Between the two come `LOG` frames,
+each followed by its data, if the request asked for them. The worker gets a `TASK`, followed
+by the same four parts, and never nonce or tag; it hands back one `ANSWER`, followed by its payload.
 """
 
 from __future__ import annotations
 
 import struct
 
-VERSION = 1
-"""Raised whenever a layout below changes; part of every magic."""
-
 READY = b"SGR1"
 """What the supervisor writes when it waits for its one request."""
 
-REQUEST_MAGIC = b"SGQ1"
+# The last character of a magic is the version of its layout.
+REQUEST_MAGIC = b"SGQ2"
+LOG_MAGIC = b"SGL1"
 RESPONSE_MAGIC = b"SGA1"
+MAGIC_BYTES = 4
 NONCE_BYTES = 32
+TAG_BYTES = 16
 
-REQUEST = struct.Struct(">4sIIHHIIIBxxx32s")
+REQUEST = struct.Struct(">4sIIHHIIIBxxx16s32s")
 """magic, wheel bytes, argument bytes, module bytes, qualified name bytes, wall milliseconds,
-CPU seconds, output bytes (result; and stdout with stderr), flags (none yet), nonce."""
+CPU seconds, output bytes (result; and stdout with stderr), flags (LIVE or none), tag of `LOG`
+frames, nonce."""
+
+LIVE = 1
+"""The flag of a request that wants `LOG` frames."""
+
+LOG = struct.Struct(">4sBxxxII16s")
+"""magic, stream (0: stdout, 1: stderr), data bytes, bytes of that stream left out before them, tag.
+The tag is not the nonce: whoever sees it can forge what the plugin wrote, and no response."""
 
 RESPONSE = struct.Struct(">4sBBxxIIIiIIII32s")
 """magic, ending, usage source, result bytes, stdout bytes, stderr bytes, exit code, CPU
@@ -38,6 +48,12 @@ MAX_WHEEL = 64 << 20
 MAX_ARGUMENTS = 8 << 20
 MAX_NAME = 1024
 MAX_OUTPUT = 16 << 20
+LOG_BYTES = 4096
+"""Output that is not held back any longer, in bytes of one stream."""
+LOG_SECONDS = 0.05
+"""How long less than that is held back."""
+MAX_BACKLOG = 256 << 10
+"""Bytes of `LOG` frames that wait for the runner; what does not fit is left out."""
 MAX_ERROR = 64 << 10
 """Upper bound of an exception's payload, in bytes."""
 

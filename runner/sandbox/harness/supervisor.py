@@ -6,7 +6,8 @@ Rules, in order:
 2. It makes itself undumpable: the worker, which has the same uid, can then neither open its
    descriptors through /proc nor trace it.
 3. It writes READY and reads one request from stdin. The worker gets everything but the nonce.
-4. It takes one answer from the result pipe, and stdout and stderr from theirs, all bounded.
+4. It takes one answer from the result pipe, and stdout and stderr from theirs, all bounded; if
+   the request asked for it, these are told as they come, without ever waiting for the runner.
 5. It writes one response with the nonce, kills every process, and exits.
 
 Anything that it does not expect ends the container without a response, which the runner reads as
@@ -28,6 +29,7 @@ import time
 from typing import Any, NoReturn
 
 from . import protocol, worker
+from .live import Live, Outlet
 from .meters import Meters
 
 PR_SET_PDEATHSIG = 1
@@ -101,7 +103,9 @@ class _Call:
         self.wall = header[5] / 1000
         self.cpu_milliseconds = header[6] * 1000
         self.output_bytes = header[7]
-        self.nonce: bytes = header[9]
+        self.tag: bytes = header[9]
+        self.nonce: bytes = header[10]
+        self.live: Live | None = None
         self._pid = pid
         self._meters = meters
         self._answer = bytearray()
@@ -125,6 +129,8 @@ class _Call:
     def _take_log(self, which: int, data: bytes) -> int | None:
         room = self.output_bytes - len(self._logs[0]) - len(self._logs[1])
         self._logs[which] += data[:room]
+        if self.live is not None:
+            self.live.take(which, data[:room], time.monotonic())
         return protocol.OUTPUT_LIMIT if len(data) > room else None
 
     def _reap(self) -> None:
@@ -148,7 +154,10 @@ class _Call:
         while True:
             if self._exit_code is not None:
                 return self._drain(answer, logs)
-            left = end - time.monotonic()
+            now = time.monotonic()
+            left = end - now
+            if self.live is not None:
+                self.live.tick(now)
             if left <= 0:
                 self._drain(answer, logs)
                 return protocol.WALL_LIMIT
@@ -197,6 +206,11 @@ class _Call:
             return protocol.BAD_ANSWER if self._answer else protocol.DIED
         return ending
 
+    def log_frame(self, stream: int, left_out: int, data: bytes) -> bytes:
+        """Return a frame with output for the runner."""
+        header = protocol.LOG.pack(protocol.LOG_MAGIC, stream, len(data), left_out, self.tag)
+        return header + data
+
     def response(self, ending: int) -> bytes:
         """Return the frame for the runner."""
         size = protocol.ANSWER.size
@@ -225,7 +239,7 @@ def _usage_first(meters: Meters, parts: tuple[int, int, int, int | None]) -> tup
 
 def _forward(stdin: int, task: int, header: tuple[Any, ...]) -> None:
     """Hand the request's four parts, but not the nonce, to the worker as they come."""
-    _, wheel, arguments, module, name, _, cpu, output, _, _ = header
+    _, wheel, arguments, module, name, _, cpu, output, *_ = header
     _write(task, protocol.TASK.pack(wheel, arguments, module, name, cpu, output))
     left = wheel + arguments + module + name
     while left:
@@ -238,7 +252,7 @@ def _forward(stdin: int, task: int, header: tuple[Any, ...]) -> None:
 
 
 def _well_formed(header: tuple[Any, ...]) -> bool:
-    magic, wheel, arguments, module, name, wall, cpu, output, flags, _ = header
+    magic, wheel, arguments, module, name, wall, cpu, output, flags, _, _ = header
     return bool(
         magic == protocol.REQUEST_MAGIC
         and 0 < wheel <= protocol.MAX_WHEEL
@@ -248,7 +262,7 @@ def _well_formed(header: tuple[Any, ...]) -> bool:
         and wall > 0
         and cpu > 0
         and 0 < output <= protocol.MAX_OUTPUT
-        and flags == 0
+        and flags in (0, protocol.LIVE)
     )
 
 
@@ -288,10 +302,12 @@ def main() -> NoReturn:
         _forward(stdin, task_write, header)
     except BrokenPipeError:
         os._exit(EXIT_BAD_REQUEST)
+    outlet = Outlet(stdout)
+    if header[8] == protocol.LIVE:
+        call.live = Live(outlet, call.log_frame)
     ending = call.watch(stdin, answer_read, (out_read, err_read), wake_read)
     frame = call.response(ending)
-    os.set_blocking(stdout, True)
-    _write(stdout, frame)
+    outlet.finish(frame)
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
     os._exit(0)

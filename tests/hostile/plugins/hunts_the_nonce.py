@@ -13,7 +13,7 @@ import sys
 
 def run(arguments):
     escaped = []
-    magic = b"SGQ" + bytes([len(arguments) + 48])
+    magic = b"SGQ" + bytes([len(arguments) + 49])
     with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", buffering=0) as memory:
         for line in maps:
             match = re.match(r"([0-9a-f]+)-([0-9a-f]+) rw", line)

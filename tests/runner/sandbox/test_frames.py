@@ -159,7 +159,7 @@ def test_the_request_carries_what_it_says() -> None:
     request = frames.Request(b"wheel", "module", "name", b"{}", 2.5, 3, 4096)
     frame = frames.encode_request(request, NONCE)
     header = protocol.REQUEST.unpack(frame[: protocol.REQUEST.size])
-    assert header == (protocol.REQUEST_MAGIC, 5, 2, 6, 4, 2500, 3, 4096, 0, NONCE)
+    assert header == (protocol.REQUEST_MAGIC, 5, 2, 6, 4, 2500, 3, 4096, 0, bytes(16), NONCE)
     assert frame[protocol.REQUEST.size :] == b"modulename{}wheel"
 
 
