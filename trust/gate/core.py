@@ -118,6 +118,7 @@ class Gate:
         *,
         wheels: Collection[bytes] = (),
         before_publish: bool = False,
+        excluded: Collection[Identity] = (),
     ) -> Decision:
         """Decide on one wheel.
 
@@ -129,6 +130,7 @@ class Gate:
             now: the time of the decision, timezone-aware.
             wheels: the wheels that the plugin's lock names, in any order, untrusted.
             before_publish: leave out the step `publish`; only the registry asks so.
+            excluded: reviewers who were revoked: what they said counts for nothing.
 
         Returns:
             The decision. Nothing is ever raised: what could not be checked is refused.
@@ -146,7 +148,7 @@ class Gate:
             step = "bundle"
             statements = self._statements(bundles, outcome.value, now)
             step = "submit"
-            return self._judge(outcome.value, statements, publishers, before_publish)
+            return self._judge(outcome.value, statements, publishers, before_publish, excluded)
         except StepRefused as error:
             return Refused(error.step, error.problems)
         except Exception as error:  # noqa: BLE001 - whatever it is, it is not a yes
@@ -192,6 +194,7 @@ class Gate:
         statements: Sequence[VerifiedStatement],
         publishers: Collection[Identity],
         before_publish: bool,
+        excluded: Collection[Identity],
     ) -> Admitted:
         layout = self._ready()[0]
         by_step: dict[Step, list[VerifiedStatement]] = {step: [] for step in STEPS}
@@ -200,6 +203,8 @@ class Gate:
             if step is not None:
                 by_step[step].append(statement)
         may = {**layout.functionaries, "submit": _publishers(publishers)}
+        may["review"] = tuple(who for who in may["review"] if who not in excluded)
+        published = [s.signed_at for s in by_step["publish"] if s.identity in may["publish"]]
         done: dict[Step, Satisfied] = {}
         for step in STEPS:
             if step == "publish":
@@ -224,7 +229,7 @@ class Gate:
                     expected="one author: whoever submits cannot approve",
                     advice="leave out all submit bundles but the author's",
                 )
-        return _admitted(plugin, layout, done)
+        return _admitted(plugin, layout, done, min(published, default=None))
 
 
 def _unexpected(error: Exception) -> Problem:
@@ -277,7 +282,12 @@ def _check_subject(statement: VerifiedStatement, plugin: Plugin) -> None:
     )
 
 
-def _admitted(plugin: Plugin, layout: VerifiedLayout, done: dict[Step, Satisfied]) -> Admitted:
+def _admitted(
+    plugin: Plugin,
+    layout: VerifiedLayout,
+    done: dict[Step, Satisfied],
+    published_at: datetime | None,
+) -> Admitted:
     publish = done.get("publish")
     counted = [s.bundle_sha256 for item in done.values() for s in item.statements]
     return Admitted(
@@ -289,4 +299,5 @@ def _admitted(plugin: Plugin, layout: VerifiedLayout, done: dict[Step, Satisfied
         bundle_sha256s=tuple(sorted(counted)),
         layout_sha256=layout.sha256,
         expires=layout.expires,
+        published_at=None if publish is None else published_at,
     )

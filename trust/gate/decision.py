@@ -26,6 +26,8 @@ class Admitted:
         bundle_sha256s: the bundles that counted, sorted: what the registry's statement must list.
         layout_sha256: the layout under which it was judged.
         expires: when that layout ends; a kept decision must not outlive it.
+        published_at: the earliest verified time at which the registry signed that this wheel is
+            published, under whatever layout; None before publication.
     """
 
     plugin: Plugin
@@ -36,6 +38,7 @@ class Admitted:
     bundle_sha256s: tuple[str, ...]
     layout_sha256: str
     expires: datetime
+    published_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
