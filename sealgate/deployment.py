@@ -27,9 +27,9 @@ class Addresses:
     runner: str = "http://127.0.0.1:8602"
 
     @classmethod
-    def on_ports(cls, first: int) -> Addresses:
-        """Return loopback addresses on three consecutive ports that start with `first`."""
-        return cls(*(f"http://127.0.0.1:{first + i}" for i in range(3)))
+    def on_ports(cls, first: int, host: str = "127.0.0.1") -> Addresses:
+        """Return addresses of `host` on three consecutive ports that start with `first`."""
+        return cls(*(f"http://{host}:{first + i}" for i in range(3)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,13 @@ from sealgate.setup import Plan, initialise
     envvar="SEALGATE_PORT",
     help="First of three consecutive ports.",
 )
+@click.option(
+    "--host",
+    type=click.Choice(["127.0.0.1", "localhost"]),
+    default="127.0.0.1",
+    show_default=True,
+    help="Where the services listen; browsers make passkeys for localhost only.",
+)
 @click.option("--author", "authors", multiple=True, help="An author's e-mail address.")
 @click.option("--reviewer", "reviewers", multiple=True, help="A reviewer's e-mail address.")
 @click.option("--threshold", default=2, show_default=True, help="Approvals needed.")
@@ -30,6 +37,7 @@ from sealgate.setup import Plan, initialise
 def command(
     home: Path,
     port: int,
+    host: str,
     authors: tuple[str, ...],
     reviewers: tuple[str, ...],
     threshold: int,
@@ -53,7 +61,7 @@ def command(
             raise click.BadParameter("expected NAME=AUTHOR", param_hint="--plugin")
         given["plugins"] = {name: author for name, _, author in pairs}
     plan = Plan(image=image or _image(), threshold=threshold, runtime=runtime, **given)  # type: ignore[arg-type] # three named fields of their own types
-    deployment = initialise(home, Addresses.on_ports(port), plan)
+    deployment = initialise(home, Addresses.on_ports(port, host), plan)
     click.echo(f"deployment      {deployment.home.resolve()}")
     click.echo(f"pinned          {deployment.keys}")
     click.echo(f"private         {deployment.var} (owners' keys in {deployment.var / 'owners'})")
