@@ -213,6 +213,7 @@ def review(services: Services, name: str, number: str) -> ReviewView:
             reviewers=tuple(
                 views.signer(r) for r in (reviewing.reviewers if reviewing else ()) if r not in own
             ),
+            acknowledged=acknowledging.said(session, row),
         )
 
 

@@ -308,6 +308,7 @@ class ReviewView:
         findings: every finding, worst first.
         coverage: what the scan looked at, or None before the scan ended.
         reviewers: who may review according to the layout (the author is never among them).
+        acknowledged: what the reviews of this version say to findings, by fingerprint.
     """
 
     version: VersionView
@@ -317,6 +318,7 @@ class ReviewView:
     findings: tuple[FindingView, ...]
     coverage: CoverageView | None
     reviewers: tuple[SignerView, ...]
+    acknowledged: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

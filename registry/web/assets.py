@@ -18,6 +18,7 @@ from flask import Response, abort, url_for
 _TYPES: Mapping[str, str] = MappingProxyType(
     {
         "sealgate.css": "text/css; charset=utf-8",
+        "review.css": "text/css; charset=utf-8",
         "icon.svg": "image/svg+xml",
     }
 )

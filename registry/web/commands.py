@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from registry.readmodel import EvidenceView, MethodView, VersionView
+from registry.readmodel import EvidenceView, MethodView, ToAcknowledge, VersionView
 
 
 def submit(filename: str = "dist/your_plugin-1.0.0-py3-none-any.whl") -> str:
@@ -58,9 +58,11 @@ def verify(view: VersionView) -> str:
     return f"sealgate verify {shlex.quote(folder(view))} --publisher {publisher}"
 
 
-def approve(view: VersionView) -> str:
-    """Sign an approval and send it."""
-    return f"sealgate review approve {_pin(view.name, view.version)}"
+def approve(view: VersionView, findings: Sequence[ToAcknowledge] = ()) -> str:
+    """Sign an approval and send it; each finding is acknowledged with a reason."""
+    words = [f"sealgate review approve {_pin(view.name, view.version)}"]
+    words += [f"--acknowledge {finding.fingerprint[:12]}='why'" for finding in findings]
+    return " \\\n    ".join(words)
 
 
 def reject(view: VersionView) -> str:

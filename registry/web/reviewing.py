@@ -103,6 +103,10 @@ def _page(view: ReviewView, problems: Sequence[Problem]) -> Response:
         problems=problems,
         now=current().clock(),
         signing=offer,
+        to_acknowledge={
+            item.fingerprint: item
+            for item in (view.materials.acknowledge if view.materials else ())
+        },
     )
     return signing.page(html, offer)
 

@@ -1,5 +1,6 @@
 // Signing a review: wheel and report are fetched and hashed here before there is anything to sign.
 
+import { Acknowledgements } from "./acknowledge.js";
 import { hex, sha256 } from "./encoding.js";
 import { Panel } from "./panel.js";
 import { Refusal, reply } from "./replies.js";
@@ -17,10 +18,12 @@ export class ReviewPanel extends Panel {
     );
     this.button.disabled = true;
     this.checked = null;
+    this.findings = new Acknowledgements(() => this.refresh());
     for (const choice of this.root.querySelectorAll("[name=decision]")) {
       choice.addEventListener("change", () => this.chosen());
     }
     this.part("comment").addEventListener("input", () => this.refresh());
+    this.refresh();
     if (this.decision) await this.chosen();
   }
 
@@ -31,6 +34,8 @@ export class ReviewPanel extends Panel {
   refresh() {
     this.show(this.checked && this.decision ? this.statement() : null);
     this.button.disabled = !(this.checked && this.decision);
+    const progress = this.part("acknowledged");
+    if (progress) progress.textContent = this.findings.progress;
     this.button.textContent = this.decision === "reject" ? "Sign the rejection" : "Sign the approval";
   }
 
@@ -63,12 +68,14 @@ export class ReviewPanel extends Panel {
   }
 
   statement() {
-    return reviewStatement(this.shown, this.decision, this.part("comment").value);
+    const answers = this.decision === "approve" ? this.findings.answers : [];
+    return reviewStatement(this.shown, this.decision, this.part("comment").value, answers);
   }
 
   check() {
     const comment = this.part("comment").value;
     if (!this.checked || !this.decision) throw new Refusal("Choose a decision first.");
+    if (this.decision === "approve") this.findings.check();
     if (this.decision === "reject" && !comment.trim()) throw new Refusal("A rejection says why: write a comment.");
     if (Array.from(comment).length > MAX_COMMENT) throw new Refusal(`The comment is longer than ${MAX_COMMENT} characters.`);
     if (comment.isWellFormed && !comment.isWellFormed()) throw new Refusal("The comment has half a character in it.");
@@ -79,7 +86,7 @@ export class ReviewPanel extends Panel {
     const asked = await reply(await fetch(`${this.config.api}/review-materials`, { cache: "no-store" }), "The materials");
     const state = (await reply(await fetch(this.config.api, { cache: "no-store" }), "The version")).state;
     const same = Object.entries(this.shown).every(([name, value]) => (asked[name] ?? "") === value);
-    if (!same || state !== "in_review") {
+    if (!same || !this.findings.same(asked.acknowledge) || state !== "in_review") {
       throw new Refusal("This page is stale: the version changed after it was opened. Reload it, and read again what you sign.");
     }
   }

@@ -13,7 +13,8 @@ export const submitStatement = (filename, digest) => ({
   predicate: null,
 });
 
-export const reviewStatement = (shown, decision, comment) => ({
+// acknowledged: [{fingerprint, rule, path, reason}], absent from the statement where it is empty.
+export const reviewStatement = (shown, decision, comment, acknowledged = []) => ({
   _type: STATEMENT_TYPE,
   subject: subjectOf(shown.filename, shown.sha256),
   predicateType: REVIEW,
@@ -23,5 +24,6 @@ export const reviewStatement = (shown, decision, comment) => ({
     policy: { name: "scan-policy.json", digest: { sha256: shown.policy_sha256 } },
     previous: shown.previous_sha256 ? { sha256: shown.previous_sha256 } : null,
     comment,
+    ...(acknowledged.length ? { acknowledged } : {}),
   },
 });
