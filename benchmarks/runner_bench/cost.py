@@ -1,9 +1,11 @@
 """What one container costs in CPU time: python -m benchmarks.runner_bench.cost [--containers 20]
 
 Hardened containers, one after the other, from `create` to `removed`, without a call. The whole
-machine's busy time is read from /proc/stat, with that of an equally long idle stretch taken off;
-dockerd's and containerd's own from /proc/PID/stat; and, where `perf` is installed and allowed, the
-processor's time by the name of the process, which also sees those that live for milliseconds.
+machine's busy time is read from /proc/stat, with that of an equally long idle stretch taken off,
+and means nothing unless the machine is quiet. dockerd's and containerd's own is from
+/proc/PID/stat, this process's and its children's from getrusage(2), that of the processes in the
+container from its cgroup, once it is ready; and, where `perf` is allowed, the processor's time
+by the name of the process, which also sees those that live for milliseconds.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -20,14 +23,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runner.sandbox import Sandbox
+from runner.sandbox.container import WarmContainer
 from runner.sandbox.engine import Engine
 from runner.sandbox.image import ensure
 from trust.wheel import Limits
 
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
-OWN = re.compile(r"dockerd|containerd|runc|runsc|exe|docker-init|kworker|memfd|python3$")
+OWN = re.compile(r"dockerd|containerd|runc|runsc|exe|docker-init|kworker|memfd")
 """Names of processes that a container's life runs through (`exe` is dockerd starting itself again
-inside a namespace, `python3` the harness)."""
+inside a namespace)."""
+USAGE = (("cpuacct/**/{}/cpuacct.usage", "", 1e-6), ("**/{}/cpu.stat", "usage_usec ", 1e-3))
 
 
 def busy_ms() -> float:
@@ -53,6 +58,21 @@ def own_ms(files: list[Path]) -> float:
     """Return the user and system time of processes, without their children's."""
     fields = [path.read_text().rsplit(")", 1)[1].split() for path in files]
     return sum(int(each[11]) + int(each[12]) for each in fields) * TICK_MS
+
+
+def children_ms() -> tuple[float, float]:
+    """Return the user and system time of this process, and of the children that it waited for."""
+    own, others = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return (own.ru_utime + own.ru_stime) * 1e3, (others.ru_utime + others.ru_stime) * 1e3
+
+
+def harness_ms(container: WarmContainer) -> float:
+    """Return what the container's cgroup has counted; 0 where there is none to ask."""
+    for pattern, key, unit in USAGE:
+        for path in Path("/sys/fs/cgroup").glob(pattern.format(f"*{container.id}*")):
+            text = path.read_text().split("\n", 1)[0]
+            return int(text.removeprefix(key)) * unit
+    return 0.0
 
 
 @contextmanager
@@ -89,33 +109,43 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--containers", type=int, default=20)
     parser.add_argument("--runtime", choices=("runc", "runsc"), default="runc")
+    parser.add_argument("--driver", choices=("engine", "oci"), default="engine")
     options = parser.parse_args()
-    files = daemons()
+    image, files = ensure(Engine().client), daemons()
     with (
         tempfile.TemporaryDirectory() as folder,
-        Sandbox.connect(ensure(Engine().client), options.runtime) as sandbox,
+        Sandbox.connect(
+            image, options.runtime, driver=options.driver, folder=Path(folder) / "images"
+        ) as sandbox,
     ):
         perf = Path(folder) / "perf.data" if shutil.which("perf") else None
         sandbox.start_container(Limits(), "warm-up").destroy()
         time.sleep(2)
         before = {name: own_ms(paths) for name, paths in files.items()}
-        total, start = busy_ms(), time.monotonic()
+        total, start, ours, harness = busy_ms(), time.monotonic(), children_ms(), 0.0
         with sampled(perf):
             for _ in range(options.containers):
-                sandbox.start_container(Limits(), "cost").destroy()
+                container = sandbox.start_container(Limits(), "cost")
+                harness += harness_ms(container)
+                container.destroy()
+            then = children_ms()  # before `perf` is one of the children
             time.sleep(1)  # what the engine does after its answer counts as well
         taken = time.monotonic() - start
         used = busy_ms() - total
         parts = {name: own_ms(paths) - before[name] for name, paths in files.items()}
+        parts["this process"] = then[0] - ours[0]
+        parts["its children"] = then[1] - ours[1]
+        parts["in the container"] = harness
         idle_from = busy_ms()
         time.sleep(taken)
         idle = busy_ms() - idle_from
         count = options.containers
-        print(f"{count} containers under {options.runtime}, {taken / count * 1e3:.0f} ms each")
+        print(f"{count} containers of the driver {options.driver} under {options.runtime},"
+              f" {taken / count * 1e3:.0f} ms each")  # fmt: skip
         print(f"  the whole machine, less {idle / taken / 10:.0f} % of a processor when idle:"
               f" {(used - idle) / count:.0f} ms CPU a container")  # fmt: skip
         for name, milliseconds in parts.items():
-            print(f"  {name:<18} {milliseconds / count:>6.1f} ms by /proc/PID/stat")
+            print(f"  {name:<18} {milliseconds / count:>6.1f} ms")
         for name, milliseconds in by_name(perf, count) if perf and perf.exists() else ():
             if milliseconds >= 0.5:
                 print(f"  {name:<18} {milliseconds:>6.1f} ms by perf")
