@@ -13,6 +13,7 @@ from flask import Blueprint, Response, jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 
 from registry import intake, jsonviews, queries, reviews
+from registry.dependencies import store as locked
 from registry.errors import BadRequest, Conflict, NotFound, UnsupportedMedia
 from registry.openapi import document
 from registry.services import current
@@ -167,6 +168,20 @@ def bundle(name: str, version: str, sha256: str) -> ResponseReturnValue:
         )
     filename, data = found
     return _download(data, sha256, BUNDLE, filename, IMMUTABLE)
+
+
+@blueprint.get("/plugins/<name>/<version>/dependencies")
+def dependencies(name: str, version: str) -> ResponseReturnValue:
+    """List the wheels that the version's lock names."""
+    services = current()
+    return jsonify({"dependencies": locked.listing(services, name, version)})
+
+
+@blueprint.get("/plugins/<name>/<version>/dependencies/<sha256>")
+def dependency(name: str, version: str, sha256: str) -> ResponseReturnValue:
+    """Download one of them."""
+    filename, data = locked.download(current(), name, version, sha256)
+    return _download(data, sha256, "application/zip", filename, IMMUTABLE)
 
 
 @blueprint.get("/plugins/<name>/<version>/review-materials")

@@ -146,6 +146,10 @@ class BlobStore:
                             self.path(digest).unlink(missing_ok=True)
                 raise
 
+    def has(self, digest: str) -> bool:
+        """Tell whether there is a blob of this digest."""
+        return self.path(digest).is_file()
+
     def read(self, digest: str) -> bytes:
         """Return the blob.
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from registry.errors import TooLarge, Unprocessable
 from registry.models import Evidence
 from registry.settings import MAX_BUNDLE
 from trust.errors import problem
 from trust.evidence.bundles import BundleVerifier, EvidenceRefused, VerifiedStatement
-from trust.evidence.predicates import PREDICATE_TYPES, Step, check_predicate
+from trust.evidence.predicates import (
+    BILL_OF_MATERIALS,
+    PREDICATE_TYPES,
+    Step,
+    check_predicate,
+)
 
 
 def check_size(bundle: bytes) -> None:
@@ -41,6 +47,18 @@ def check_size(bundle: bytes) -> None:
         )
 
 
+def verify_bill(
+    verifier: BundleVerifier, bundle: bytes, *, filename: str, sha256: str
+) -> VerifiedStatement:
+    """Verify a bundle that is to be a bill of materials of this very wheel.
+
+    Raises:
+        TooLarge: the bundle is too large.
+        Unprocessable: it does not verify, is of another type or about another file.
+    """
+    return _about(verifier, bundle, "sbom", BILL_OF_MATERIALS, filename, sha256)
+
+
 def verify(
     verifier: BundleVerifier, bundle: bytes, *, step: Step, filename: str, sha256: str
 ) -> VerifiedStatement:
@@ -57,18 +75,28 @@ def verify(
         TooLarge: the bundle is too large.
         Unprocessable: it is empty, does not verify, is of another type or about another file.
     """
+    verified = _about(verifier, bundle, step, PREDICATE_TYPES[step], filename, sha256)
+    shape = check_predicate(step, verified.predicate)
+    if shape is not None:
+        raise Unprocessable(shape)
+    return verified
+
+
+def _about(
+    verifier: BundleVerifier, bundle: bytes, step: str, kind: str, filename: str, sha256: str
+) -> VerifiedStatement:
     check_size(bundle)
     try:
         verified = verifier.verify(bundle)
     except EvidenceRefused as error:
         raise Unprocessable(error.problems) from error
-    if verified.predicate_type != PREDICATE_TYPES[step]:
+    if verified.predicate_type != kind:
         raise Unprocessable(
             problem(
                 "registry.wrong-statement",
                 f"the bundle is not a {step} statement",
                 value=verified.predicate_type,
-                expected=PREDICATE_TYPES[step],
+                expected=kind,
                 advice=f"send the bundle that signs the {step} step",
                 where="bundle",
             )
@@ -91,13 +119,12 @@ def verify(
     ]
     if problems:
         raise Unprocessable(problems)
-    shape = check_predicate(step, verified.predicate)
-    if shape is not None:
-        raise Unprocessable(shape)
     return verified
 
 
-def row(verified: VerifiedStatement, step: Step, version_id: int, at: datetime) -> Evidence:
+def row(
+    verified: VerifiedStatement, step: Step | Literal["sbom"], version_id: int, at: datetime
+) -> Evidence:
     """Return the row of a verified bundle."""
     return Evidence(
         version_id=version_id,

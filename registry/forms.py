@@ -14,7 +14,10 @@ MULTIPART = "multipart/form-data"
 
 
 def files(
-    request: Request, names: Collection[str], ignored: Collection[str] = ()
+    request: Request,
+    names: Collection[str],
+    ignored: Collection[str] = (),
+    several: Collection[str] = (),
 ) -> dict[str, tuple[str, bytes]]:
     """Return (file name, contents) of each file of a multipart/form-data body (RFC 7578).
 
@@ -22,6 +25,7 @@ def files(
         request: the request.
         names: the fields that must be there, each as one file.
         ignored: text fields that may be there too.
+        several: fields that may be there any number of times, as files: see `many`.
 
     Raises:
         UnsupportedMedia: the body is of another type.
@@ -52,7 +56,10 @@ def files(
             problems.append(_bad(name, "no file name", "has no file name"))
         else:
             found[name] = (parts[0].filename, parts[0].stream.read())
-    known = {*names, *ignored}
+    problems += [
+        _bad(name, "text", "is text instead of a file") for name in several if name in request.form
+    ]
+    known = {*names, *ignored, *several}
     problems += [
         problem(
             "http.field",
@@ -68,6 +75,11 @@ def files(
     if problems:
         raise BadRequest(problems)
     return found
+
+
+def many(request: Request, name: str) -> list[bytes]:
+    """Return the contents of every file of a field that may be there several times."""
+    return [part.stream.read() for part in request.files.getlist(name)]
 
 
 def _bad(name: str, value: str, what: str) -> Problem:

@@ -6,13 +6,16 @@ Every front (API, web form, others) comes through `submit`. The rules, in order:
  3. the bundle verifies, states the publication of exactly this file, and its signer's issuer is
     trusted;
  4. the name is free and like no other, or belongs to this signer;
- 5. the name and version are free, or already mean these very bytes.
+ 5. the name and version are free, or already mean these very bytes;
+ 6. every wheel that the plugin's lock names is sent, here already, or to be had from the index.
 Then blobs and rows are stored in one transaction. A refusal at any rule stores nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from flask import Request
 from sqlalchemy import select
@@ -20,6 +23,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from registry import coremetadata, evidence, forms, manifests
+from registry.dependencies import store as locked
 from registry.errors import Conflict, Forbidden, TooLarge, Unprocessable
 from registry.models import Plugin as PluginRow
 from registry.models import TimelineRow, Version
@@ -31,7 +35,11 @@ from trust import wheel
 from trust.errors import problem
 from trust.evidence.bundles import VerifiedStatement
 from trust.identity import Identity
-from trust.outcomes import Passed
+from trust.outcomes import Failed, Passed
+from trust.wheel.bounds import MAX_DEPENDENCIES
+
+DEPENDENCY: Final = "dependency"
+"""The form's field for locked wheels; it may be there several times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +57,13 @@ class Accepted:
     created: bool
 
 
-def submit(services: Services, filename: str, data: bytes, bundle: bytes) -> Accepted:
+def submit(
+    services: Services,
+    filename: str,
+    data: bytes,
+    bundle: bytes,
+    dependencies: Sequence[bytes] = (),
+) -> Accepted:
     """Take a submission.
 
     Args:
@@ -57,6 +71,7 @@ def submit(services: Services, filename: str, data: bytes, bundle: bytes) -> Acc
         filename: the wheel's file name.
         data: the wheel's bytes.
         bundle: the author's Sigstore bundle (JSON).
+        dependencies: wheels that the plugin's lock names, as many as the author sends.
 
     Raises:
         TooLarge: the wheel or the bundle exceeds its bound.
@@ -75,8 +90,9 @@ def submit(services: Services, filename: str, data: bytes, bundle: bytes) -> Acc
         existing = _check_against_stored(services, session, plugin, verified.identity)
     if existing is not None:
         return Accepted(plugin.name, plugin.version, created=False)
+    locked.check(services, plugin, dependencies)
     try:
-        return _store(services, plugin, data, bundle, verified)
+        return _store(services, plugin, data, bundle, verified, dependencies)
     except IntegrityError:
         # Another process was faster, on a database whose writers do not wait for each other.
         with services.database.read() as session:
@@ -103,6 +119,31 @@ def _read(services: Services, filename: str, data: bytes) -> wheel.Plugin:
     if not isinstance(outcome, Passed):
         raise Unprocessable(outcome.problems)
     return outcome.value
+
+
+def check(
+    services: Services, filename: str, data: bytes, signer: Identity | None
+) -> Passed[wheel.Plugin] | Failed:
+    """Say what a submission of this wheel would be refused for, whoever signs; store nothing.
+
+    Args:
+        services: the registry's parts.
+        filename: the wheel's file name.
+        data: the wheel's bytes.
+        signer: who is expected to sign; None where that is not known yet.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    try:
+        plugin = _read(services, filename, data)
+        with services.database.read() as session:
+            holder = session.scalar(select(PluginRow).where(PluginRow.name == plugin.name))
+            expected = signer or (holder.owner if holder else Identity("", ""))
+            _check_against_stored(services, session, plugin, expected)
+    except (TooLarge, Unprocessable, Forbidden, Conflict) as refusal:
+        return Failed(refusal.problems)
+    return Passed(plugin)
 
 
 def _check_issuer(services: Services, signer: Identity) -> None:
@@ -186,6 +227,7 @@ def _store(
     data: bytes,
     bundle: bytes,
     verified: VerifiedStatement,
+    dependencies: Sequence[bytes],
 ) -> Accepted:
     now = services.clock()
     signer = verified.identity
@@ -237,6 +279,7 @@ def _store(
                 problems=[],
             )
         )
+        locked.add(session, batch, version.id, plugin, dependencies)
         session.flush()
         batch.put(data)
         batch.put(bundle)
@@ -244,7 +287,7 @@ def _store(
 
 
 def submit_form(services: Services, request: Request) -> Accepted:
-    """Take a submission from a form with the files `wheel` and `bundle`.
+    """Take a submission from a form with the files `wheel`, `bundle` and any `dependency`.
 
     A PEP 740 attestation in place of the bundle is taken for the bundle that it stands for.
 
@@ -252,6 +295,10 @@ def submit_form(services: Services, request: Request) -> Accepted:
         RegistryError: the form is malformed, or `submit` refuses.
         RequestEntityTooLarge: the body exceeds the application's bound.
     """
-    found = forms.files(request, ("wheel", "bundle"))
+    if request.max_content_length is not None:
+        request.max_content_length += services.settings.max_dependency_bytes
+    request.max_form_parts = MAX_DEPENDENCIES + 16
+    found = forms.files(request, ("wheel", "bundle"), several=(DEPENDENCY,))
     (filename, data), (_, signed) = found["wheel"], found["bundle"]
-    return submit(services, filename, data, attestations.bundle_of(signed))
+    sent = forms.many(request, DEPENDENCY)
+    return submit(services, filename, data, attestations.bundle_of(signed), sent)

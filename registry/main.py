@@ -37,6 +37,6 @@ def serve(settings: Settings, host: str, port: int) -> None:
         port=port,
         threads=THREADS,
         ident=None,
-        max_request_body_size=app.config["MAX_CONTENT_LENGTH"],
+        max_request_body_size=app.config["MAX_CONTENT_LENGTH"] + settings.max_dependency_bytes,
         channel_timeout=60,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from registry.openapi_schemas import DIGEST, SCHEMAS, TEXT, Schema, ref
 from registry.settings import MAX_BUNDLE
+from trust.wheel.bounds import MAX_DEPENDENCIES
 
 PROBLEM_JSON = "application/problem+json"
 BUNDLE_JSON = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -105,6 +106,12 @@ def _submission(max_upload: int) -> Schema:
                             **file,
                             "description": "The author's Sigstore bundle: a PyPI publish "
                             f"attestation (v1) of that wheel, at most {MAX_BUNDLE} bytes.",
+                        },
+                        "dependency": {
+                            "type": "array",
+                            "items": file,
+                            "maxItems": MAX_DEPENDENCIES,
+                            "description": "Wheels that the plugin's pylock.toml names.",
                         },
                     },
                 }
@@ -223,6 +230,24 @@ def _paths(max_upload: int) -> dict[str, dict[str, Schema]]:
                 {200: _file(BUNDLE_JSON, "The bundle's bytes.")},
                 (404,),
                 [*version, _path("sha256", "The bundle's SHA-256.", DIGEST)],
+            )
+        },
+        VERSION + "/dependencies": {
+            "get": _operation(
+                "listDependencies",
+                "The wheels that the version locks",
+                {200: _json("DependencyList", "The lock.")},
+                (404,),
+                version,
+            )
+        },
+        VERSION + "/dependencies/{sha256}": {
+            "get": _operation(
+                "downloadDependency",
+                "Download a locked wheel",
+                {200: _file("application/zip", "The wheel.")},
+                (404,),
+                [*version, _path("sha256", "The wheel's SHA-256.", DIGEST)],
             )
         },
         VERSION + "/review-materials": {

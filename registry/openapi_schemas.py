@@ -202,12 +202,23 @@ SCHEMAS: dict[str, Schema] = {
     "Evidence": closed(
         "One stored Sigstore bundle.",
         sha256=DIGEST,
-        step=one_of("submit", "scan", "review", "publish"),
+        step=one_of("submit", "scan", "sbom", "review", "publish"),
         predicate_type=ADDRESS,
         signer=ref("Identity"),
         signed_at=optional(TIME),
         filename=TEXT,
         url=ADDRESS,
+    ),
+    "DependencyList": closed(
+        "Every wheel that a version's pylock.toml names.", dependencies=array(ref("Dependency"))
+    ),
+    "Dependency": closed(
+        "One locked wheel.",
+        name=TEXT,
+        version=TEXT,
+        filename=TEXT,
+        sha256=DIGEST,
+        at_hand={"type": "boolean", "description": "Whether the registry has the bytes."},
     ),
     "EvidenceList": closed("Every stored bundle.", evidence=array(ref("Evidence"))),
     "Materials": closed(

@@ -19,6 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry import evidence, leases, views
+from registry.dependencies import store as locked
 from registry.errors import Unavailable
 from registry.leases import Claim
 from registry.models import Version
@@ -155,6 +156,7 @@ class Publishing:
             [blobs.read(digest) for digest in dict.fromkeys(digests)],
             [version.plugin.owner],
             self.services.clock(),
+            wheels=locked.stored(self.services, version),
             before_publish=before_publish,
         )
 

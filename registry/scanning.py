@@ -7,6 +7,7 @@ A worker that is killed leaves a lease that runs out; the version is then scanne
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from registry import evidence, leases
+from registry.dependencies import store as locked
 from registry.errors import Unavailable
 from registry.leases import Claim
 from registry.lookup import find
@@ -28,7 +30,7 @@ from scanner import ScanResult, scan
 from trust.errors import Problem, SealgateError, problem
 from trust.evidence.acknowledgements import MAX_WARNED, Warned
 from trust.evidence.bundles import VerifiedStatement
-from trust.evidence.statements import scan_statement
+from trust.evidence.statements import sbom_statement, scan_statement
 from trust.identity import Identity
 from trust.signing import SigningFailed
 
@@ -54,7 +56,7 @@ class Scanning:
     workload: Workload
     lease_seconds: float
     max_attempts: int
-    run: Callable[[bytes, str], ScanResult] = scan
+    run: Callable[..., ScanResult] = scan
 
     def once(self) -> bool:
         """Do one scan if one waits; return whether there was anything to do."""
@@ -149,7 +151,7 @@ class Scanning:
             with self.services.database.read() as session:
                 version = leases.held(session, claim)
                 filename, sha256 = version.filename, version.sha256
-            result = self.run(self.services.blobs.read(sha256), filename)
+            result = self._scan(self.services.blobs.read(sha256), filename, claim)
             if result.verdict == "incomplete":
                 self._store_incomplete(claim, result)
                 return
@@ -162,6 +164,8 @@ class Scanning:
                     report_sha256=result.report_sha256,
                     counts=result.counts,
                     warned=_warned(result),
+                    dependencies=[(item.filename, item.sha256) for item in result.dependencies],
+                    sbom_sha256=None if result.sbom is None else _sha256(result.sbom),
                 )
             )
             verified = evidence.verify(
@@ -171,7 +175,10 @@ class Scanning:
                 filename=filename,
                 sha256=sha256,
             )
-            self._store(claim, result, bundle, verified)
+            bill = None
+            if result.sbom is not None and result.verdict == "passed":
+                bill = self._sign_bill(filename, sha256, result.sbom)
+            self._store(claim, result, bundle, verified, bill)
         except leases.LeaseLost:
             raise
         except (SigningFailed, Unavailable) as error:
@@ -181,8 +188,35 @@ class Scanning:
             log.exception("a scan did not end")
             self._fail(claim, error)
 
+    def _scan(self, data: bytes, filename: str, claim: Claim) -> ScanResult:
+        """Scan a wheel, with the wheels that it locks where it locks any."""
+        wheels = locked.gather(self.services, claim.version_id)
+        if not wheels:
+            return self.run(data, filename)
+        return self.run(
+            data,
+            filename,
+            dependencies=wheels,
+            vulnerabilities=self.services.settings.vulnerabilities,
+        )
+
+    def _sign_bill(
+        self, filename: str, sha256: str, bill: bytes
+    ) -> tuple[bytes, VerifiedStatement]:
+        """Sign the bill of materials, and verify what was signed."""
+        bundle = self.workload.sign(sbom_statement(filename, sha256, bill))
+        verified = evidence.verify_bill(
+            self.services.trust.verifier(), bundle, filename=filename, sha256=sha256
+        )
+        return bundle, verified
+
     def _store(
-        self, claim: Claim, result: ScanResult, bundle: bytes, verified: VerifiedStatement
+        self,
+        claim: Claim,
+        result: ScanResult,
+        bundle: bytes,
+        verified: VerifiedStatement,
+        bill: tuple[bytes, VerifiedStatement] | None,
     ) -> None:
         now = self.services.clock()
         passed = result.verdict == "passed"
@@ -191,6 +225,9 @@ class Scanning:
             leases.release(version)
             _replace_scan(session, version, result, self.services)
             session.add(evidence.row(verified, "scan", version.id, now))
+            if bill is not None:
+                session.add(evidence.row(bill[1], "sbom", version.id, now))
+                batch.put(bill[0])
             advance(
                 session,
                 version,
@@ -278,6 +315,10 @@ def _replace_scan(
             ],
         )
     )
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _warned(result: ScanResult) -> tuple[Warned, ...]:

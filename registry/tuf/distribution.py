@@ -15,6 +15,7 @@ from pathlib import Path
 from sqlalchemy import func, select
 from sqlalchemy.orm import selectinload
 
+from registry.dependencies import store as locked
 from registry.models import Plugin, Version
 from registry.services import Services
 from registry.settings import WorkerSettings
@@ -121,12 +122,14 @@ class Distribution:
                     .where(Version.id == version_id)
                     .options(selectinload(Version.evidence), selectinload(Version.plugin))
                 ).one()
+                wheels = locked.stored(self.services, version)
             yield Release(
                 version.plugin.name,
                 version.number,
                 version.filename,
                 blobs.read(version.sha256),
                 [blobs.read(item.sha256) for item in version.evidence],
+                wheels,
             )
 
 

@@ -8,6 +8,7 @@ of today verifies: the rest is made anew, so that a changed file is never signed
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ class Release:
     filename: str
     wheel: bytes = field(repr=False)
     bundles: Sequence[bytes] = field(repr=False)
+    locked: Sequence[bytes] = field(repr=False, default=())
 
 
 @dataclass(slots=True)
@@ -208,6 +210,9 @@ class Repository:
     def _add(self, target: Targets, release: Release) -> None:
         wheel = names.wheel_path(release.name, release.version, release.filename)
         evidence = names.evidence_path(release.name, release.version)
+        for data in release.locked:
+            digest = hashlib.sha256(data).hexdigest()
+            self._target(target, names.dependency_path(release.name, release.version, digest), data)
         for path, data in (
             (wheel, release.wheel),
             (evidence, records.write_evidence(release.bundles)),

@@ -167,7 +167,7 @@ def test_a_large_wheel_within_the_bound_is_taken(registry: RegistryFixture) -> N
 def test_a_body_over_the_bound_is_refused_before_it_is_read(
     trust: TrustFixture, tmp_path: Path
 ) -> None:
-    made = RegistryFixture.make(trust, tmp_path, max_upload_bytes=1024)
+    made = RegistryFixture.make(trust, tmp_path, max_upload_bytes=1024, max_dependency_bytes=0)
     answer = made.upload("a.whl", b"x" * 2_000_000, b"{}")
     found = refused(made, answer, 413, "http.413")
     assert "bytes" in found["expected"]

@@ -6,6 +6,7 @@ lowercase hexadecimal SHA-256. The subject is always the one wheel, by its file 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from packaging.utils import parse_wheel_filename
 from trust import strictjson
 from trust.evidence.acknowledgements import MAX_REASON, MAX_WARNED, Acknowledgement, Warned
 from trust.evidence.predicates import (
+    BILL_OF_MATERIALS,
     POLICY,
     PUBLISH,
     REPORT,
@@ -117,6 +119,20 @@ def scan_statement(
     if warned:
         predicate["warnedTests"] = [Warned.parse(item.text).text for item in warned]
     return _statement(filename, sha256, SCAN, predicate)
+
+
+def sbom_statement(filename: str, sha256: str, bill: bytes) -> bytes:
+    """Return the scanner's statement of what the plugin is made of (CycloneDX predicate).
+
+    Args:
+        filename: the wheel's file name.
+        sha256: the wheel's digest.
+        bill: the CycloneDX document, JSON.
+
+    Raises:
+        ValueError: the digest is not lowercase hexadecimal SHA-256, or the bill is no JSON.
+    """
+    return _statement(filename, sha256, BILL_OF_MATERIALS, json.loads(bill))
 
 
 def review_statement(

@@ -104,6 +104,17 @@ def wheel_path(name: str, version: str, filename: str) -> str:
     return f"{_version_path(name, version)}/{filename}"
 
 
+def dependency_path(name: str, version: str, sha256: str) -> str:
+    """Return the target of a wheel that a version locks.
+
+    Raises:
+        NameRefused: a part cannot stand in a path.
+    """
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise _refused(sha256, "a SHA-256 in lower-case hexadecimal")
+    return f"{_version_path(name, version)}/{sha256}.locked"
+
+
 def evidence_path(name: str, version: str) -> str:
     """Return the target with a version's bundles.
 

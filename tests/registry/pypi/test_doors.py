@@ -128,7 +128,10 @@ CASES = {
         "registry.wheel-too-large", 413, settings={"max_upload_bytes": 1024}
     ),
     "a body over the bound": Case(
-        "http.413", 413, wheel=bytes(2_000_000), settings={"max_upload_bytes": 1024}
+        "http.413",
+        413,
+        wheel=bytes(2_000_000),
+        settings={"max_upload_bytes": 1024, "max_dependency_bytes": 0},
     ),
     "a version that is another file": Case(
         "registry.version-exists",

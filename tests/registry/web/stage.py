@@ -49,6 +49,7 @@ class Stage:
             trusted_issuers=frozenset({self.trust.issuer}),
             base_url="http://localhost",
             max_upload_bytes=4 << 20,
+            max_dependency_bytes=0,
         )
         self.app = create_app(self.settings, clock=self.now)
         services = self.services

@@ -1,0 +1,1 @@
+"""The wheels that plugins lock: taken with the plugin or fetched by digest, kept and served."""
