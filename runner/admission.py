@@ -28,11 +28,13 @@ from packaging.version import Version
 from runner.clock import Clock
 from runner.fetch import Offer, Registry, RegistryRefused, RegistryUnavailable
 from runner.policy import Policy
+from runner.sandbox.harness import closure
 from runner.schemas import CompiledSchema, SchemaUnusable
 from trust.errors import Problem, SealgateError, problem
 from trust.gate import Admitted, Gate, Refused
+from trust.identity import Identity
 from trust.outcomes import Failed
-from trust.wheel import Method
+from trust.wheel import Method, inspect_wheel
 
 MAX_CACHED_BYTES = 256 << 20
 """Wheel bytes that are kept in memory; the least recently used go first."""
@@ -61,7 +63,10 @@ class CompiledMethod:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """A wheel that may run now: its bytes and what the gate found."""
+    """A wheel that may run now: its bytes and what the gate found.
+
+    `wheel` has the wheels that the plugin locks too (`runner.sandbox.harness.closure`).
+    """
 
     wheel: bytes = field(repr=False)
     admitted: Admitted
@@ -70,8 +75,16 @@ class Admission:
     policy_digest: str
     decided_at: datetime
     decided_steady: float
+    excluded: frozenset[Identity] = frozenset()
 
-    def is_fresh(self, clock: Clock, max_age_seconds: float, epoch: str, policy: str) -> bool:
+    def is_fresh(
+        self,
+        clock: Clock,
+        max_age_seconds: float,
+        epoch: str,
+        policy: str,
+        excluded: frozenset[Identity] = frozenset(),
+    ) -> bool:
         """Tell whether the admission may still be used."""
         now = clock.now()
         age = max(
@@ -82,6 +95,7 @@ class Admission:
             and now < self.admitted.expires
             and self.epoch == epoch
             and self.policy_digest == policy
+            and self.excluded == excluded
         )
 
 
@@ -97,6 +111,7 @@ class Admissions:
         *,
         bindings: Mapping[tuple[str, str], str] | None = None,
         max_cached_bytes: int = MAX_CACHED_BYTES,
+        excluded: Callable[[], frozenset[Identity]] = frozenset,
     ) -> None:
         """Take the parts.
 
@@ -107,7 +122,9 @@ class Admissions:
             clock: the time.
             bindings: (name, version) -> wheel digest of what was admitted before.
             max_cached_bytes: wheel bytes that are kept.
+            excluded: the reviewers who are revoked now; what rested on them is decided anew.
         """
+        self._excluded = excluded
         self._gate = gate
         self._registry = registry
         self._policy = policy
@@ -197,6 +214,7 @@ class Admissions:
             self._policy.admission_max_age_seconds,
             self._gate.epoch,
             self._policy.digest,
+            self._excluded(),
         )
 
     def _once(self, key: tuple[str, str], work: Callable[[], Any]) -> Any:
@@ -268,17 +286,23 @@ class Admissions:
 
     def _judge(self, name: str, version: str) -> Admission:
         steady, now, policy = self._clock.steady(), self._clock.now(), self._policy
-        gate = self._gate
+        gate, excluded = self._gate, self._excluded()
         offer = self._registry.offer(name, version)
         self._check_binding(offer)
         _raise_if(policy.is_revoked(offer.sha256, name, version))
         with self._lock:
             kept = self._cache.get((name, version))
         same = kept is not None and kept.admitted.plugin.sha256 == offer.sha256
-        wheel = kept.wheel if kept is not None and same else self._registry.wheel(offer)
+        if kept is not None and same:
+            wheel, *locked = closure.split(kept.wheel)
+        else:
+            wheel = self._registry.wheel(offer)
+            locked = self._locked(offer, wheel)
         bundles = self._registry.evidence(offer)
         publishers = policy.publishers_of(name)
-        decision = gate.decide(wheel, offer.filename, bundles, publishers, now)
+        decision = gate.decide(
+            wheel, offer.filename, bundles, publishers, now, wheels=locked, excluded=excluded
+        )
         if isinstance(decision, Refused):
             raise AdmissionRefused(_with_step(decision))
         plugin = decision.plugin
@@ -294,14 +318,24 @@ class Admissions:
             )
         _raise_if(policy.is_revoked(plugin.sha256, name, version, frozenset({decision.author})))
         return Admission(
-            wheel=wheel,
+            wheel=closure.join([wheel, *locked]),
             admitted=decision,
             methods=_compile(plugin.manifest.methods),
             epoch=gate.epoch,
             policy_digest=policy.digest,
             decided_at=now,
             decided_steady=steady,
+            excluded=excluded,
         )
+
+    def _locked(self, offer: Offer, wheel: bytes) -> list[bytes]:
+        """Fetch the wheels that the plugin's lock names; the gate judges all of them."""
+        outcome = inspect_wheel(wheel, offer.filename)
+        if isinstance(outcome, Failed):
+            return []  # the gate says why
+        return [
+            self._registry.dependency(offer, item.sha256) for item in outcome.value.dependencies
+        ]
 
     def _check_binding(self, offer: Offer) -> None:
         with self._lock:

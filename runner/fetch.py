@@ -68,6 +68,9 @@ class Registry(Protocol):
     def wheel(self, offer: Offer) -> bytes:
         """Return the wheel's bytes; their digest is that of the offer."""
 
+    def dependency(self, offer: Offer, sha256: str) -> bytes:
+        """Return the bytes of a wheel that the offered one locks; they have that digest."""
+
     def evidence(self, offer: Offer) -> tuple[bytes, ...]:
         """Return the bundles that are offered as evidence."""
 
@@ -186,16 +189,27 @@ class HttpRegistry:
             RegistryUnavailable: no answer within the bounds.
             RegistryRefused: the bytes have another digest than the offer said.
         """
-        path = _path(offer.name, offer.version) + "/wheel"
+        return self._file(_path(offer.name, offer.version) + "/wheel", offer.sha256)
+
+    def dependency(self, offer: Offer, sha256: str) -> bytes:
+        """Download a wheel that the offered one locks.
+
+        Raises:
+            RegistryUnavailable: no answer within the bounds.
+            RegistryRefused: the bytes have another digest than the lock says.
+        """
+        return self._file(f"{_path(offer.name, offer.version)}/dependencies/{sha256}", sha256)
+
+    def _file(self, path: str, sha256: str) -> bytes:
         data = self._get(path, Bounds(self._wheel_seconds, MAX_WHEEL_BYTES))
         found = hashlib.sha256(data).hexdigest()
-        if found != offer.sha256:
+        if found != sha256:
             raise RegistryRefused(
                 problem(
                     "registry.other-bytes",
                     "the registry sent other bytes than it offered",
                     value=f"sha256:{found}",
-                    expected=f"sha256:{offer.sha256}",
+                    expected=f"sha256:{sha256}",
                     advice="ask the operator to look at the registry; nothing was run",
                     where=path,
                 )

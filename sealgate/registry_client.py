@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import quote
@@ -133,15 +133,22 @@ class RegistryClient:
             _refuse("client.malformed", "the registry's answer is malformed", found, "a version")
         return found
 
-    def submit(self, filename: str, wheel: bytes, bundle: bytes | None) -> dict[str, Any]:
-        """Send a wheel and its bundle; return the version.
+    def submit(
+        self,
+        filename: str,
+        wheel: bytes,
+        bundle: bytes | None,
+        dependencies: Sequence[tuple[str, bytes]] = (),
+    ) -> dict[str, Any]:
+        """Send a wheel, its bundle and the wheels that it locks; return the version.
 
         Raises:
             RegistryRefused: with the registry's reasons.
         """
-        files = {"wheel": (filename, wheel, "application/zip")}
+        files = [("wheel", (filename, wheel, "application/zip"))]
         if bundle is not None:
-            files["bundle"] = (f"{filename}.sigstore.json", bundle, "application/json")
+            files.append(("bundle", (f"{filename}.sigstore.json", bundle, "application/json")))
+        files += [("dependency", (name, data, "application/zip")) for name, data in dependencies]
         _, body = self._request("POST", "/api/v1/submissions", MAX_JSON, files=files)
         return dict(strictjson.loads(body, max_bytes=MAX_JSON))
 
@@ -179,6 +186,19 @@ class RegistryClient:
             )
         return plugin, data
 
+    def dependencies(self, release: Release, plugin: Plugin) -> list[bytes]:
+        """Download every wheel that the plugin's lock names, and check their digests.
+
+        Raises:
+            RegistryRefused: one is not there, or is another file.
+        """
+        return [
+            self._checked(
+                f"{release.path}/dependencies/{item.sha256}", item.sha256, MAX_WHEEL_BYTES
+            )
+            for item in plugin.dependencies
+        ]
+
     def report(self, release: Release, sha256: str) -> bytes:
         """Download the scan report and check its digest.
 
@@ -201,7 +221,7 @@ class RegistryClient:
         found = []
         for line in lines:
             step, sha256 = line.get("step"), line.get("sha256")
-            if step not in STEPS or not isinstance(sha256, str):
+            if step not in (*STEPS, "sbom") or not isinstance(sha256, str):
                 _refuse("client.malformed", "the list of evidence is malformed", line, "a step")
             data = self._checked(f"{path}/{quote(sha256, safe='')}", sha256, MAX_BUNDLE_BYTES)
             found.append(Bundle(step, sha256, data))

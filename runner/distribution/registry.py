@@ -64,6 +64,23 @@ class TufRegistry:
         """
         return _translated(lambda: self._follower.download(self._signed(offer)))
 
+    def dependency(self, offer: Offer, sha256: str) -> bytes:
+        """Download a wheel that the offered one locks; it has that digest.
+
+        Raises:
+            RegistryUnavailable: no answer within the bounds.
+            RegistryRefused: other bytes than were signed, or no such target.
+        """
+
+        def ask() -> bytes:
+            path = names.dependency_path(offer.name, offer.version, sha256)
+            found = self._follower.find(path)
+            if found.hashes.get("sha256") != sha256:
+                raise DistributionRefused(refusals.other_bytes(sha256, path))
+            return self._follower.download(found)
+
+        return _translated(ask)
+
     def evidence(self, offer: Offer) -> tuple[bytes, ...]:
         """Download every bundle.
 

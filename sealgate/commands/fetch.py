@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from sealgate import dependencies
 from sealgate.registry_client import RegistryClient, Release
 from sealgate.signing import Target
 from trust.errors import SealgateError, problem, shown
@@ -35,6 +36,9 @@ def command(home: Path, release: str, into: Path | None, registry: str | None) -
     plugin, wheel = client.wheel(exact, str(view["filename"]), str(view["sha256"]))
     folder = into or Path(f"{plugin.name}-{plugin.version}")
     files = {plugin.filename: wheel}
+    locked = client.dependencies(exact, plugin)
+    for item, data in zip(plugin.dependencies, locked, strict=True):
+        files[f"{dependencies.FOLDER}/{item.filename}"] = data
     for bundle in client.bundles(exact):
         name = f"{plugin.filename}.{bundle.step}.{bundle.sha256[:12]}.sigstore.json"
         files[name] = bundle.data
@@ -65,6 +69,7 @@ def _write(folder: Path, files: dict[str, bytes]) -> None:
                 )
             )
         for name, data in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=folder)
             with os.fdopen(handle, "wb") as file:
                 file.write(data)

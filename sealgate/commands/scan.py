@@ -10,8 +10,10 @@ import click
 
 from scanner import ScanPolicy, ScanResult, scan
 from scanner.model import SEVERITIES, Finding
+from sealgate import dependencies
 from trust.errors import SealgateError, problem, shown
 from trust.evidence.acknowledgements import MAX_WARNED
+from trust.wheel import read_wheel
 
 EXIT = {"passed": 0, "failed": 1, "incomplete": 2}
 """The exit code of each verdict."""
@@ -38,7 +40,25 @@ class Unreadable(SealgateError):
     type=click.Path(path_type=Path),
     help="A scan policy (JSON) in place of the default one.",
 )
-def command(wheel: Path, sarif: Path | None, as_json: bool, policy_file: Path | None) -> None:
+@click.option(
+    "--dependencies",
+    "dependency_folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The folder with the wheels that the plugin's pylock.toml names.",
+)
+@click.option(
+    "--vulnerabilities",
+    type=click.Path(path_type=Path, exists=True),
+    help="A database in the OSV format to look the dependencies up in.",
+)
+def command(
+    wheel: Path,
+    sarif: Path | None,
+    as_json: bool,
+    policy_file: Path | None,
+    dependency_folder: Path | None,
+    vulnerabilities: Path | None,
+) -> None:
     """Scan a wheel as the registry does, and say what blocks it.
 
     Exit code 0: passed, perhaps with findings that reviewers must acknowledge; 1: failed; 2:
@@ -47,7 +67,12 @@ def command(wheel: Path, sarif: Path | None, as_json: bool, policy_file: Path | 
     try:
         data = _read(wheel)
         policy = ScanPolicy() if policy_file is None else ScanPolicy.from_json(_read(policy_file))
-        result = scan(data, wheel.name, policy)
+        locked = []
+        if dependency_folder is not None:
+            locked = dependencies.read(read_wheel(data, wheel.name), dependency_folder)
+        result = scan(
+            data, wheel.name, policy, dependencies=locked, vulnerabilities=vulnerabilities
+        )
         if sarif is not None:
             _write(sarif, result.report)
     except SealgateError as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from sealgate import dependencies
 from sealgate.registry_client import RegistryClient, Release
 from sealgate.signing import Target
 from sealgate.timeline import FINAL, Printer, conclude
@@ -58,6 +59,12 @@ def read(path: Path, limit: int) -> bytes:
     type=click.Path(path_type=Path),
     help="A Sigstore ClientTrustConfig (default: the deployment's).",
 )
+@click.option(
+    "--dependencies",
+    "dependency_folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The folder with the wheels that the plugin's pylock.toml names.",
+)
 @click.option("--wait", is_flag=True, help="Wait for the scan and show what happens.")
 @click.option("--timeout", default=300.0, show_default=True, help="Seconds to wait.")
 @click.pass_obj
@@ -69,6 +76,7 @@ def command(
     unsigned: bool,
     registry: str | None,
     trust_config: Path | None,
+    dependency_folder: Path | None,
     wait: bool,
     timeout: float,
 ) -> None:
@@ -80,13 +88,18 @@ def command(
     target = Target(home, registry, trust_config)
     data = read(wheel, MAX_WHEEL_BYTES)
     plugin = read_wheel(data, wheel.name)
+    locked: list[tuple[str, bytes]] = []
+    if dependency_folder is not None:
+        wheels = dependencies.read(plugin, dependency_folder)
+        names = [item.filename for item in plugin.dependencies]
+        locked = list(zip(names, wheels, strict=True))
     bundle: bytes | None = None
     if bundle_file is not None:
         bundle = read(bundle_file, MAX_WHEEL_BYTES)
     elif not unsigned:
         bundle = target.sign(submit_statement(plugin.filename, plugin.sha256), account)
     client = RegistryClient(target.url)
-    view = client.submit(plugin.filename, data, bundle)
+    view = client.submit(plugin.filename, data, bundle, locked)
     click.echo(f"{plugin.filename}  sha256 {plugin.sha256}")
     if wait:
         printer = Printer()

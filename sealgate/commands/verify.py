@@ -14,13 +14,14 @@ from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel
 
 from runner.policy import Policy
 from runner.policy_file import load_policy
+from sealgate import dependencies
 from sealgate.deployment import Deployment
 from trust.errors import Problem, SealgateError, problem, shown
 from trust.evidence.bundles import MAX_BUNDLE_BYTES
 from trust.gate import MAX_BUNDLES, Admitted, Decision, Gate, Refused
 from trust.identity import Identity
 from trust.outcomes import Failed
-from trust.wheel.bounds import MAX_WHEEL_BYTES
+from trust.wheel.bounds import MAX_DEPENDENCIES, MAX_WHEEL_BYTES
 
 BUNDLE_SUFFIX = ".sigstore.json"
 _MAX_KEY_FILE = 16 << 20
@@ -81,7 +82,7 @@ def find(folder: Path) -> Folder:
             "one *.whl and its *.sigstore.json",
             "fetch a version with `sealgate fetch`, one folder for each",
         )
-    used = {*wheels, *bundles}
+    used = {*wheels, *bundles, folder / dependencies.FOLDER}
     return Folder(
         wheels[0], tuple(bundles), tuple(path.name for path in entries if path not in used)
     )
@@ -168,12 +169,14 @@ def command(
         _read(pinned / "layout.json", _MAX_KEY_FILE),
         _read(pinned / "layout_owners.json", _MAX_KEY_FILE),
     )
+    locked = sorted((folder / dependencies.FOLDER).glob("*.whl"))[: MAX_DEPENDENCIES + 1]
     decision = gate.decide(
         _read(found.wheel, MAX_WHEEL_BYTES),
         found.wheel.name,
         [_read(path, MAX_BUNDLE_BYTES) for path in found.bundles[: MAX_BUNDLES + 1]],
         who,
         _moment(at),
+        wheels=[_read(path, MAX_WHEEL_BYTES) for path in locked],
         before_publish=before_publish,
     )
     revoked = _revocation(policy, decision)
