@@ -41,7 +41,7 @@ from trust.tuf import names
 
 TOP_LEVEL: Final = ("root", "timestamp", "snapshot", "targets", names.PUBLISHED)
 LIMITS: Final = UpdaterConfig(
-    max_root_rotations=64,
+    max_root_rotations=256,
     max_delegations=8,
     root_max_length=512_000,
     timestamp_max_length=16_384,

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from tuf.api import exceptions
@@ -26,6 +27,7 @@ from trust.errors import Problem, problem
 UNDECIDED: Final = frozenset({"tuf.unreachable", "tuf.slow", "tuf.stale", "tuf.storage"})
 """Codes that say that nothing was learned; every other one says that something is wrong."""
 
+_UNNAMED = re.compile("not part of snapshot|Snapshot does not contain")
 _ADVICE = "nothing that was signed before is lost; ask the operator to look at the repository"
 
 
@@ -68,7 +70,7 @@ def named(error: Exception, where: str) -> Problem:
                 "tuf.rollback", "a newer snapshot has lost an entry that an older one had",
                 error, "every role that was ever named", where,
             )  # fmt: skip
-        case exceptions.RepositoryError() if "snapshot" in str(error):
+        case exceptions.RepositoryError() if _UNNAMED.search(str(error)):
             return _problem(
                 "tuf.mix-and-match", "a role is delegated to and the snapshot does not name it",
                 error, "files of one snapshot", where,
