@@ -43,6 +43,7 @@ class Outlet:
 
     def finish(self, frame: bytes) -> None:
         """Write what is left, and then this frame, however long that takes."""
+        os.set_blocking(self._fd, True)  # without an engine, stdin and stdout are one socket
         view = memoryview(bytes(self._backlog) + frame)
         self._backlog.clear()
         while view:

@@ -162,7 +162,7 @@ def runtime_spec(
     sets = ("bounding", "effective", "permitted", "inheritable", "ambient")
     process: dict[str, Any] = {
         "terminal": False,
-        "user": {"uid": int(uid), "gid": int(gid)},
+        "user": {"uid": int(uid), "gid": int(gid), "additionalGids": [int(gid)]},
         "args": list(command),
         "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
         "cwd": "/",
