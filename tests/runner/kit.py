@@ -39,6 +39,7 @@ class Release:
     bundles: list[bytes]
     state: str = "published"
     digest: str = ""
+    locked: Mapping[str, bytes] = field(default_factory=dict)
 
     def line(self) -> dict[str, Any]:
         return {
@@ -116,6 +117,8 @@ class TestRegistry:
             return strictjson.dumps(release.line())
         if parts[2] == "wheel":
             return release.wheel
+        if parts[2] == "dependencies":
+            return release.locked.get(parts[3])
         if len(parts) == 3:
             return strictjson.dumps([{"sha256": sha256(bundle)} for bundle in release.bundles])
         return next((b for b in release.bundles if sha256(b) == parts[3]), None)
