@@ -11,9 +11,9 @@ from runner.sandbox.engine import Engine
 from runner.sandbox.image import ensure
 
 
-@pytest.fixture(scope="session")
-def sandboxes() -> Iterator[dict[str, Sandbox]]:
-    """One sandbox for each runtime that the engine has."""
+@pytest.fixture(scope="module")
+def sandboxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sandbox]]:
+    """One sandbox for each runtime that the engine has, and one without the engine."""
     engine = Engine()
     image_id = ensure(engine.client, print)
     made = {
@@ -21,6 +21,8 @@ def sandboxes() -> Iterator[dict[str, Sandbox]]:
         for runtime in ("runc", "runsc")
         if runtime in engine.runtimes()
     }
+    folder = tmp_path_factory.mktemp("images")
+    made["oci"] = Sandbox.connect(image_id, driver="oci", folder=folder)
     yield made
     for sandbox in made.values():
         sandbox.close()

@@ -1,4 +1,6 @@
-"""Every hostile plugin, under runc and under gVisor: what its caller sees, and that nothing else.
+"""Every hostile plugin, under runc, under gVisor, and under runc by the driver `oci`.
+
+What its caller sees, and that nothing else comes of it.
 
 A plugin of the corpus says in its docstring what it tries, which statuses its caller may see and
 what stops it. It returns {"escaped": [...]}: whatever stands there got through. `Runtimes: runc`
@@ -57,7 +59,11 @@ class Hostile:
 
 
 CORPUS = [Hostile.read(path) for path in sorted(PLUGINS.glob("*.py"))]
-CASES = [(hostile, runtime) for hostile in CORPUS for runtime in hostile.runtimes]
+CASES = [
+    (hostile, kind)
+    for hostile in CORPUS
+    for kind in (*hostile.runtimes, *(["oci"] if "runc" in hostile.runtimes else []))
+]
 
 
 def host_state() -> dict[str, str]:
@@ -74,14 +80,15 @@ def test_the_corpus_is_large() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hostile", "runtime"), CASES, ids=lambda value: getattr(value, "name", value)
+    ("hostile", "kind"), CASES, ids=lambda value: getattr(value, "name", value)
 )
-def test_hostile_plugin(hostile: Hostile, runtime: str, sandboxes: dict[str, Sandbox]) -> None:
-    if runtime not in sandboxes:
-        pytest.skip(f"this engine does not have the runtime {runtime}")
+def test_hostile_plugin(hostile: Hostile, kind: str, sandboxes: dict[str, Sandbox]) -> None:
+    if kind not in sandboxes:
+        pytest.skip(f"this engine does not have the runtime {kind}")
     if hostile.machine and hostile.machine != platform.machine():
         pytest.skip(f"written for {hostile.machine}, this is {platform.machine()}")
-    sandbox = sandboxes[runtime]
+    sandbox = sandboxes[kind]
+    runtime = sandbox.hardening.runtime
     before = host_state()
 
     began = time.monotonic()

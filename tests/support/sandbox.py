@@ -46,7 +46,9 @@ def run(
 
 
 def containers_of(sandbox: Sandbox | CellSandbox) -> list[dict[str, Any]]:
-    """Return the engine's containers that this sandbox started."""
+    """Return the containers that this sandbox started and that are not gone yet."""
+    if isinstance(sandbox, Sandbox):
+        return [{"Id": container} for container in sandbox.driver.containers()]
     from runner.sandbox.engine import Engine
     from runner.sandbox.options import LABEL_RUNNER
 

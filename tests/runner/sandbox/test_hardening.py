@@ -9,12 +9,14 @@ from __future__ import annotations
 import dataclasses
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from runner.sandbox import Sandbox
 from runner.sandbox.engine import Engine
+from runner.sandbox.execution import DriverName
 from runner.sandbox.options import Hardening
 from tests.support.sandbox import QUICK, containers_of, run
 
@@ -207,16 +209,27 @@ def run(arguments):
 ]
 
 
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the driver `oci` keeps the image's root."""
+    return tmp_path_factory.mktemp("images")
+
+
+@pytest.mark.parametrize("driver", ["engine", "oci"])
 @pytest.mark.parametrize("control", CONTROLS, ids=lambda control: control.name)
-def test_control_is_what_stops_it(control: Control, image_id: str) -> None:
+def test_control_is_what_stops_it(
+    control: Control, driver: DriverName, image_id: str, images: Path, tmp_path: Path
+) -> None:
     full = dataclasses.replace(FULL, **control.both)
-    with Sandbox.connect(image_id, hardening=full) as sandbox:
+    # the one attack that changes the root gets one of its own
+    folder = tmp_path if "read_only" in control.without else images
+    with Sandbox.connect(image_id, hardening=full, driver=driver, folder=folder) as sandbox:
         held = run(sandbox, control.probe, **control.limits)
     assert held.status in ("ok", "resource_limit"), held
     assert not held.result, f"the probe of {control.name} succeeds with every control in force"
 
     without = dataclasses.replace(full, **control.without)
-    with Sandbox.connect(image_id, hardening=without) as weaker:
+    with Sandbox.connect(image_id, hardening=without, driver=driver, folder=folder) as weaker:
         open_ = run(weaker, control.probe, **control.limits)
     assert open_.status == "ok", open_
     assert open_.result is True, f"the probe of {control.name} shows nothing"
@@ -228,7 +241,8 @@ def test_every_option_has_a_test() -> None:
     assert {f.name for f in dataclasses.fields(Hardening)} == tested | elsewhere
 
 
-def test_the_probes_of_memory_and_swap(image_id: str) -> None:
+@pytest.mark.parametrize("driver", ["engine", "oci"])
+def test_the_probes_of_memory_and_swap(driver: DriverName, image_id: str, images: Path) -> None:
     """The kernel's own figures: no swap beside the memory, unless that control is taken away."""
     probe = """
 def run(arguments):
@@ -238,9 +252,10 @@ def run(arguments):
         except OSError:
             continue
 """
-    with Sandbox.connect(image_id) as sandbox:
+    with Sandbox.connect(image_id, driver=driver, folder=images) as sandbox:
         assert run(sandbox, probe).result in (str(QUICK.memory_bytes), "0")
-    with Sandbox.connect(image_id, hardening=dataclasses.replace(FULL, swap=True)) as sandbox:
+    swapping = dataclasses.replace(FULL, swap=True)
+    with Sandbox.connect(image_id, hardening=swapping, driver=driver, folder=images) as sandbox:
         assert run(sandbox, probe).result not in (str(QUICK.memory_bytes), "0")
 
 
