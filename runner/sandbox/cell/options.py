@@ -26,7 +26,7 @@ BASE_MEMORY_BYTES = 64 << 20
 """PID 1, the zygote, the compiled code and the kernel's share of the namespaces."""
 BASE_PROCESSES = 16
 OPEN_FILES = 1024
-"""Of PID 1, which holds four for each cell; a cell's own limit is that of the container level."""
+"""Of PID 1, which holds five for each cell; a cell's own limit is that of the container level."""
 
 COMMAND = (*ENTRYPOINT[:-1], "/sealgate/_sealgate_harness/cell_start.py")
 
@@ -69,6 +69,12 @@ def container_profile(base: str | None = None) -> str:
             "PID 1 leaves the container's root, once",
             (0, "SCMP_CMP_EQ", cell_steps.CLONE_NEWUSER | cell_steps.CLONE_NEWNS, 0),
         ),
+        _when(
+            ["unshare"],
+            "the network namespace of a berth",
+            (0, "SCMP_CMP_EQ", cell_steps.CLONE_NEWUSER | cell_steps.CLONE_NEWNET, 0),
+        ),
+        _when(["pidfd_open", "pidfd_send_signal"], "to end a cell, and never another process"),
         _when(["mount", "umount2", "pivot_root"], "in namespaces of PID 1 and of cells"),
         _when(["capset"], "to give capabilities up"),
     ]
@@ -104,8 +110,8 @@ class CellHardening(options.Hardening):
         return dataclasses.replace(
             self,
             memory_bytes=BASE_MEMORY_BYTES + self.cells * each,
-            # a call's processes may still be ending while the next one runs
-            pids=BASE_PROCESSES + 2 * self.cells * (limits.processes + 1),
+            # a call's processes may still be ending while the next one runs; and the berths
+            pids=BASE_PROCESSES + self.cells + 2 * self.cells * (limits.processes + 1),
             nano_cpus=1_000_000_000 * min(self.cells, os.cpu_count() or 1),
         )
 

@@ -44,6 +44,7 @@ _STEPS = {
     cell_steps.PRIVILEGES: "no-new-privileges could not be set",
     cell_steps.FILTER: "the cell's seccomp filter could not be installed",
     cell_steps.DESCRIPTORS: "the cell's descriptors could not be closed",
+    cell_steps.NETWORK: "no network namespace could be made",
     cell_steps.LOST: "the cell ended before it was ready",
 }
 _NAMESPACES = (
@@ -51,6 +52,7 @@ _NAMESPACES = (
     "Debian `kernel.unprivileged_userns_clone=1`, on Ubuntu 24.04 and later load "
     "deploy/apparmor/sealgate-cell-abi4"
 )
+_ABOUT_NAMESPACES = (cell_steps.CLONE, cell_steps.IDENTITY, cell_steps.NETWORK)
 _MOUNTS = (
     "let the container mount inside its own namespaces: load the AppArmor profile with "
     "`apparmor_parser -r deploy/apparmor/sealgate-cell`; under SELinux or another security "
@@ -61,7 +63,7 @@ _MOUNTS = (
 def refused(step: int, number: int) -> SandboxUnavailable:
     """Return the refusal of a host where a step of the first cell failed."""
     name = errno.errorcode.get(number, str(number)) if number else "no errno"
-    advice = _NAMESPACES if step in (cell_steps.CLONE, cell_steps.IDENTITY) else _MOUNTS
+    advice = _NAMESPACES if step in _ABOUT_NAMESPACES else _MOUNTS
     if step == cell_steps.SEAL and number in (errno.EPERM, errno.ENOSPC, errno.EUSERS):
         advice = f"{_NAMESPACES}; and {_MOUNTS}"
     return _refusal(_STEPS.get(step, f"step {step} failed"), name, advice)

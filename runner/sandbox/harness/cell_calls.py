@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
 from typing import Any
 
@@ -48,10 +49,10 @@ class Cell:
     """A cell, from its birth to its end; it takes one call."""
 
     def __init__(self, serial: int, pid: int, ends: list[int], output_bytes: int) -> None:
-        """Take the cell's number, its PID, and PID 1's ends of its four pipes."""
+        """Take the cell's number, its PID, a PID descriptor, and PID 1's ends of its pipes."""
         self.serial = serial
         self.pid = pid
-        self.task, self.answer, *self.logs = ends
+        self._handle, self.task, self.answer, *self.logs = ends
         self.open = set(ends)
         self.ready = False
         self.call: Call | None = None
@@ -61,8 +62,15 @@ class Cell:
         self._output_bytes = output_bytes
         self._answer = bytearray()
         self._out = [bytearray(), bytearray()]
-        for fd in ends[1:]:
+        for fd in (self.answer, *self.logs):
             os.set_blocking(fd, False)
+
+    def kill(self) -> None:
+        """End the cell; the kernel ends everything in its PID namespace with it."""
+        if self.report is None:
+            # what is dead and not yet reported is no other process: the descriptor says which
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
     def close(self) -> None:
         """Give every descriptor back."""

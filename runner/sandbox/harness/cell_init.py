@@ -4,7 +4,7 @@ Rules, in order:
 
 1. It reads one `SETUP`: limits, the seccomp filter, the wheel. Nothing in it is secret.
 2. It seals the root, forks the zygote, gives up its capabilities, makes itself undumpable.
-3. It keeps cells ready: forked by the zygote, every wall up, blocked on their pipe.
+3. Cells come ready from the zygote's berths: every wall up, blocked on their pipe.
 4. Each `CALL` goes to a cell of its own; the nonce stays here. What comes back is bounded,
    answered with the nonce, and the cell is killed, with all that it started.
 5. Anything that it does not expect ends the container; so does the end of stdin.
@@ -21,7 +21,7 @@ import socket
 import time
 from typing import Any, NoReturn
 
-from . import cell_meter, cell_protocol, cell_steps, cell_zygote, protocol
+from . import cell_meter, cell_protocol, cell_steps, cell_worker, cell_zygote, protocol
 from .cell_calls import Call, Cell
 from .cell_steps import CellLimits, StepFailed, Steps
 from .meters import Meters
@@ -66,7 +66,6 @@ class Supervisor:
         control: socket.socket,
         proc: int,
         limits: CellLimits,
-        cells: int,
         meters: Meters,
     ) -> None:
         self._stdin = stdin
@@ -74,7 +73,6 @@ class Supervisor:
         self._control = control
         self._proc = proc
         self._limits = limits
-        self._wanted = cells
         self._meters = meters
         self._poll = select.poll()
         self._poll.register(stdin, select.POLLIN)
@@ -84,8 +82,6 @@ class Supervisor:
         self._ready: list[Cell] = []
         self._running: dict[int, Cell] = {}
         self._queue: list[Call] = []
-        self._coming = 0
-        self._serial = 0
         self._failures = 0
         self._failure = (0, 0)
         self._next_tick = 0.0
@@ -102,7 +98,6 @@ class Supervisor:
             if self._failures:
                 step, number = self._failure
                 break
-            self._order_cells(1)
             self._turn(None)
         done = cell_protocol.DONE.pack(cell_protocol.DONE_MAGIC, step, bool(compiled), number)
         _write(self._stdout, done)
@@ -112,23 +107,14 @@ class Supervisor:
     def serve(self) -> NoReturn:
         """Answer calls until stdin ends."""
         while True:
-            self._order_cells(self._wanted)
             left: float | None = None
-            if self._running or self._queue or self._failures:
+            if self._running or self._queue:
                 left = max(0.0, self._next_tick - time.monotonic())
             self._turn(left)
-            if (self._running or self._queue) and time.monotonic() >= self._next_tick:
-                self._tick()
-
-    def _order_cells(self, wanted: int) -> None:
-        while self._coming + len(self._ready) < wanted:
             if self._failures >= MOST_FAILURES:
                 os._exit(EXIT_NO_CELLS)
-            if self._failures and self._coming:
-                return
-            self._serial += 1
-            self._coming += 1
-            self._control.send(cell_protocol.ORDER.pack(cell_protocol.SPAWN, self._serial))
+            if (self._running or self._queue) and time.monotonic() >= self._next_tick:
+                self._tick()
 
     def _turn(self, seconds: float | None) -> None:
         """Wait for something to happen, at most that long, and handle it."""
@@ -183,7 +169,7 @@ class Supervisor:
 
     def _take_report(self) -> None:
         size = cell_protocol.REPORT.size
-        report, ends, _, _ = socket.recv_fds(self._control, size, 4)
+        report, ends, _, _ = socket.recv_fds(self._control, size, 5)
         if len(report) != size:
             os._exit(EXIT_NO_ZYGOTE)
         kind, serial, pid, code, micros, peak = cell_protocol.REPORT.unpack(report)
@@ -192,7 +178,7 @@ class Supervisor:
             self._cells[serial] = cell
             self._watch(cell, [cell.answer])
         elif kind == cell_protocol.REFUSED:
-            self._failed(cell_steps.CLONE, code)
+            self._failed(pid, code)
         elif kind == cell_protocol.DEAD and serial in self._cells:
             cell = self._cells.pop(serial)
             cell.report = (code, micros, peak)
@@ -203,7 +189,6 @@ class Supervisor:
                 self._release(cell)
 
     def _failed(self, step: int, number: int) -> None:
-        self._coming -= 1
         self._failures += 1
         self._failure = (step, number)
 
@@ -231,14 +216,12 @@ class Supervisor:
             self._failed(cell_steps.LOST if said[0] < 0 else said[0], said[1])
             self._kill(cell)
             return
-        self._coming -= 1
         self._failures = 0
         self._ready.append(cell)
 
     def _kill(self, cell: Cell) -> None:
         """End a cell, and forget its pipes; the kernel ends everything in its PID namespace."""
-        if cell.report is None:
-            self._control.send(cell_protocol.ORDER.pack(cell_protocol.KILL, cell.serial))
+        cell.kill()
         self._release(cell)
 
     def _release(self, cell: Cell) -> None:
@@ -301,6 +284,7 @@ def _not_done(error: StepFailed) -> bytes:
 def main(steps: Steps | None = None) -> NoReturn:
     """Be PID 1. `steps` is for tests, which start the container with a command of their own."""
     steps = steps or Steps()
+    cell_worker.set_streams()
     stdin, stdout = os.dup(0), os.dup(1)
     proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
@@ -331,7 +315,8 @@ def main(steps: Steps | None = None) -> NoReturn:
                 os.close(fd)
             ours.close()
             meters.close()
-            cell_zygote.Zygote(steps, limits, program, wheel, proc).run(theirs)
+            zygote = cell_zygote.Zygote(steps, limits, program, wheel, proc)
+            zygote.run(theirs, cells + cell_protocol.SPARE_CELLS)
         finally:
             os._exit(EXIT_NO_ZYGOTE)
     theirs.close()
@@ -348,6 +333,6 @@ def main(steps: Steps | None = None) -> NoReturn:
     gc.collect()
     gc.freeze()
     gc.disable()
-    supervisor = Supervisor(stdin, stdout, ours, proc, limits, cells, meters)
+    supervisor = Supervisor(stdin, stdout, ours, proc, limits, meters)
     supervisor.start()
     supervisor.serve()

@@ -45,14 +45,10 @@ failed (0: none), errno (signed)."""
 TASK = struct.Struct(">IHH")
 """What a cell reads: argument bytes, module bytes, qualified name bytes; then the parts."""
 
-ORDER = struct.Struct(">cI")
-"""Supervisor to zygote: SPAWN (0), or KILL (the cell's serial number)."""
-SPAWN = b"S"
-KILL = b"K"
-
 REPORT = struct.Struct(">cIiiQQ")
-"""Zygote to supervisor: kind, serial number, PID, exit code (signed), CPU microseconds, peak
-memory in KiB. With BORN come four descriptors: task, answer, stdout, stderr."""
+"""Zygote and berths to supervisor: kind, serial number, PID, exit code (signed), CPU microseconds,
+peak memory in KiB. With BORN come five descriptors: the cell itself (a PID descriptor), task,
+answer, stdout, stderr."""
 BORN = b"B"
 DEAD = b"D"
 REFUSED = b"F"
@@ -70,5 +66,9 @@ STOPPED = 9
 MAX_FILTER = 4096 * 8
 """The kernel takes 4096 instructions of 8 bytes."""
 MAX_CELLS = 64
+SPARE_CELLS = 2
+"""Cells that wait for a call while as many as may run at one time are running."""
+SPARE_CELLS = 2
+"""Cells that wait for a call while as many as may run at one time are running."""
 MAX_COMPILED = 64 << 20
 """Upper bound of a wheel's compiled code, in bytes; a larger wheel is compiled call by call."""

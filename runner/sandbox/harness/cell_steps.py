@@ -28,6 +28,7 @@ MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 0x20, 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
 BARE = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
+PR_SET_PDEATHSIG = 1
 PR_CAPBSET_DROP = 24
 PR_SET_SECCOMP = 22
 PR_SET_NO_NEW_PRIVS = 38
@@ -37,6 +38,7 @@ SECCOMP_MODE_FILTER = 2
 CAPABILITY_VERSION_3 = 0x20080522
 LAST_CAPABILITY = 63
 
+EXIT_ORPHAN = 79
 STACK_BYTES = 8 << 20
 NICE = 5
 DEVICES = ("null", "zero", "full", "random", "urandom")
@@ -48,7 +50,11 @@ _held = ctypes.PyDLL(None, use_errno=True)
 """The same library, called with the interpreter's lock held, as a fork must be."""
 _held.syscall.argtypes = [ctypes.c_long] * 6
 _held.syscall.restype = ctypes.c_long
+_before_fork = ctypes.pythonapi.PyOS_BeforeFork
+_after_fork_parent = ctypes.pythonapi.PyOS_AfterFork_Parent
+_after_fork_child = ctypes.pythonapi.PyOS_AfterFork_Child
 _CLONE, _PIVOT_ROOT, _CAPSET = _NUMBERS[os.uname().machine]
+_SIGCHLD = int(signal.SIGCHLD)
 _UID, _GID = os.getuid(), os.getgid()
 """Asked before there is a user namespace without maps, where both are the overflow ids."""
 
@@ -58,6 +64,15 @@ SEAL, CLONE, IDENTITY, SACRIFICE, TMP, LIMITS, CAPABILITIES, PRIVILEGES, FILTER,
 """The numbers of the steps, as a failure names them; 0 is no failure."""
 LOST = 11
 """A cell ended before it said that it is ready."""
+NETWORK = 12
+"""A berth got no network namespace of its own."""
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel end this process when its parent ends; `parent` is that one's PID."""
+    _libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(EXIT_ORPHAN)
 
 
 class StepFailed(Exception):
@@ -85,8 +100,9 @@ class Steps:
     Attributes:
         sealed_root: PID 1 leaves the container's root for one with the interpreter, five devices
             and nothing else: no /proc, no /sys, no harness.
-        user_namespace, pid_namespace, mount_namespace, ipc_namespace, uts_namespace,
-            network_namespace: each cell has its own.
+        user_namespace, pid_namespace, mount_namespace, ipc_namespace, uts_namespace: each cell
+            has its own.
+        network_namespace: each berth has its own, in which one cell is at a time.
         own_tmp: an empty, bounded /tmp of the cell's own.
         sacrifice: the cell is the OOM killer's first victim, and gives way to PID 1.
         address_space, cpu, open_files, file_size, core, stack, processes, queues: resource limits.
@@ -128,7 +144,8 @@ class Steps:
             | CLONE_NEWNS * self.mount_namespace
             | CLONE_NEWIPC * self.ipc_namespace
             | CLONE_NEWUTS * self.uts_namespace
-            | CLONE_NEWNET * self.network_namespace
+            # a berth makes its own only together with a user namespace
+            | CLONE_NEWNET * (self.network_namespace and not self.user_namespace)
         )
 
 
@@ -218,14 +235,13 @@ def clone(flags: int) -> int:
     Raises:
         StepFailed: the kernel makes no such process.
     """
-    python = ctypes.pythonapi
-    python.PyOS_BeforeFork()
-    pid = int(_held.syscall(_CLONE, flags | signal.SIGCHLD, 0, 0, 0, 0))
+    _before_fork()
+    pid = int(_held.syscall(_CLONE, flags | _SIGCHLD, 0, 0, 0, 0))
     if pid == 0:
-        python.PyOS_AfterFork_Child()
+        _after_fork_child()
         return 0
     number = ctypes.get_errno()
-    python.PyOS_AfterFork_Parent()
+    _after_fork_parent()
     if pid < 0:
         raise StepFailed(CLONE, number)
     return pid
@@ -235,7 +251,7 @@ def _limit(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value, value))
 
 
-def _set_limits(steps: Steps, limits: CellLimits, mapped: int) -> None:
+def _inherited_limits(steps: Steps, limits: CellLimits) -> None:
     if steps.core:
         _limit(resource.RLIMIT_CORE, 0)
     if steps.stack:
@@ -247,6 +263,9 @@ def _set_limits(steps: Steps, limits: CellLimits, mapped: int) -> None:
     if steps.queues:
         _limit(resource.RLIMIT_MSGQUEUE, 0)
         _limit(resource.RLIMIT_MEMLOCK, 0)
+
+
+def _own_limits(steps: Steps, limits: CellLimits, mapped: int) -> None:
     if steps.cpu:
         # an init that takes no SIGXCPU from its own namespace: only the certain signal counts
         _limit(resource.RLIMIT_CPU, limits.cpu_seconds)
@@ -255,6 +274,20 @@ def _set_limits(steps: Steps, limits: CellLimits, mapped: int) -> None:
         _limit(resource.RLIMIT_NPROC, limits.processes)
     if steps.address_space:
         _limit(resource.RLIMIT_AS, mapped + limits.memory_bytes)
+
+
+def mapped_bytes(proc: int) -> int:
+    """Return the address space that this process has, in bytes; `proc` is a descriptor of /proc.
+
+    Raises:
+        StepFailed: it cannot be read.
+    """
+    with step(LIMITS):
+        fd = os.open("self/statm", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+        try:
+            return int(os.read(fd, 100).split()[0]) * resource.getpagesize()
+        finally:
+            os.close(fd)
 
 
 def drop_capabilities() -> None:
@@ -276,22 +309,70 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def _install(program: bytes) -> None:
-    if not program or len(program) % 8:
-        raise ValueError("no filter")
-    code = ctypes.create_string_buffer(program, len(program))
-    wrapped = _Program(len(program) // 8, ctypes.cast(code, ctypes.c_void_p))
-    _check(_libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(wrapped), 0, 0))
+class Filter:
+    """A seccomp filter, laid out for the kernel once and installed by each cell."""
+
+    def __init__(self, program: bytes) -> None:
+        """Take the program.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if not program or len(program) % 8:
+            raise ValueError("no filter")
+        self._code = ctypes.create_string_buffer(program, len(program))
+        held = ctypes.cast(self._code, ctypes.c_void_p)
+        self._program = _Program(len(program) // 8, held)
+        self._pointer = ctypes.byref(self._program)
+
+    def install(self) -> None:
+        """Put it on this process, for good; raises OSError."""
+        _check(_libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, self._pointer, 0, 0))
 
 
-def enter(steps: Steps, limits: CellLimits, program: bytes, proc: int, keep: int) -> None:
+def prepare(steps: Steps, limits: CellLimits, proc: int) -> None:
+    """Take the steps that cells inherit: called in the zygote and, again, in each berth.
+
+    The network namespace is the caller's, in a user namespace above that of its cells in which
+    nobody has a capability from here on: no cell could change it, even before it drops its own.
+
+    Args:
+        steps: which walls; all of them.
+        limits: of each cell.
+        proc: a descriptor of /proc.
+
+    Raises:
+        StepFailed: with the step and the errno.
+    """
+    if steps.user_namespace:
+        with step(NETWORK):
+            if steps.network_namespace:
+                _check(_libc.unshare(CLONE_NEWUSER | CLONE_NEWNET))
+                _map_identity(proc, _UID, _GID)
+        if steps.drop_capabilities:
+            # what a cell needs, it has in the user namespace that it is made in
+            drop_capabilities()
+    with step(SACRIFICE):
+        if steps.sacrifice:
+            os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    with step(LIMITS):
+        _inherited_limits(steps, limits)
+    if steps.clean_environment:
+        os.environ.clear()
+        os.environ.update({"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8"})  # noqa: S108
+
+
+def enter(
+    steps: Steps, limits: CellLimits, program: Filter, proc: int, mapped: int, keep: int
+) -> None:
     """Become a cell: called in a fresh clone, before any byte of a plugin is looked at.
 
     Args:
         steps: which walls; all of them.
         limits: of this cell.
-        program: the seccomp filter, as the kernel takes it.
+        program: the seccomp filter.
         proc: a descriptor of /proc, which is closed.
+        mapped: the address space that it has to begin with, in bytes.
         keep: descriptors below this number stay open.
 
     Raises:
@@ -303,27 +384,20 @@ def enter(steps: Steps, limits: CellLimits, program: bytes, proc: int, keep: int
     with step(SACRIFICE):
         if steps.sacrifice:
             _write_at(proc, "self/oom_score_adj", "1000")
-            os.nice(NICE)
     with step(TMP):
         if steps.own_tmp:
             data = f"size={limits.tmp_bytes},nr_inodes={limits.tmp_inodes},mode=1777"
             _mount("tmpfs", "/tmp", "tmpfs", BARE, data)  # noqa: S108 - the cell's own
     with step(LIMITS):
-        fd = os.open("self/statm", os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
-        mapped = int(os.read(fd, 100).split()[0]) * resource.getpagesize()
-        os.close(fd)
-        _set_limits(steps, limits, mapped)
+        _own_limits(steps, limits, mapped)
     if steps.drop_capabilities:
         drop_capabilities()
     with step(DESCRIPTORS):
         if steps.close_descriptors:
             os.closerange(keep, 1024)
-    if steps.clean_environment:
-        os.environ.clear()
-        os.environ.update({"HOME": "/tmp", "TMPDIR": "/tmp", "LANG": "C.UTF-8"})  # noqa: S108
     with step(PRIVILEGES):
         if steps.no_new_privileges:
             _check(_libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     with step(FILTER):
         if steps.seccomp:
-            _install(program)
+            program.install()

@@ -14,6 +14,8 @@ from . import cell_protocol, protocol, wheelfinder, worker
 
 TASK_FD = 3
 ANSWER_FD = 4
+PLACES = (TASK_FD, ANSWER_FD, 1, 2)
+"""Where a cell has its ends of the four pipes: task, answer, stdout, stderr."""
 EXIT_NO_TASK = 78
 
 
@@ -82,11 +84,15 @@ def compile_all(wheel: bytes, answer: int) -> NoReturn:
     os._exit(0)
 
 
-def run(wheel: bytes, compiled: bytes, output_bytes: int) -> NoReturn:
-    """Say that the cell is ready, wait for one task, run it, answer, and end the process."""
+def set_streams() -> None:
+    """Set how stdout and stderr are written; what is forked from this process has them so."""
     for name in ("stdout", "stderr"):
         stream: Any = getattr(sys, name)
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+def run(wheel: bytes, compiled: bytes, output_bytes: int) -> NoReturn:
+    """Say that the cell is ready, wait for one task, run it, answer, and end the process."""
     loader: wheelfinder.WheelLoader | None = None
     wrong: BaseException | None = None
     try:

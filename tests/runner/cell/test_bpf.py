@@ -18,6 +18,7 @@ from runner.sandbox.options import seccomp_profile
 
 PROFILE = json.loads(seccomp_profile())
 MACHINES = ("x86_64", "aarch64")
+PIDFD_SEND_SIGNAL, PIDFD_OPEN = 424, 434
 NUMBERS = [*range(520), 0x3FFFFFFF, 0x40000000, 0x40000029, 0x7FFFFFFF, 0xFFFFFFFF]
 VALUES = [
     *(0, 1, 2, 10, 17, 0x11, 0x00020000, 0x02000000, 0x10000000, 0x7E020000, 0x40000000),
@@ -226,15 +227,18 @@ def test_an_unknown_machine_is_refused() -> None:
 
 
 def test_what_the_container_may_do_more_the_cell_may_not() -> None:
-    """The two profiles differ in five system calls; the cell's filter refuses each."""
+    """The two profiles differ in seven system calls; the cell's filter refuses each."""
     wide = json.loads(container_profile())
     more = {name for rule in wide["syscalls"] for name in rule["names"]} - {
         name for rule in PROFILE["syscalls"] for name in rule["names"]
     }
-    assert more == {"unshare", "mount", "umount2", "pivot_root", "capset"}
+    assert more == {
+        *("unshare", "mount", "umount2", "pivot_root", "capset"),
+        *("pidfd_open", "pidfd_send_signal"),
+    }
     program = bpf.compile_profile(PROFILE, "x86_64")
     numbers = {"unshare": 272, "mount": 165, "umount2": 166, "pivot_root": 155, "capset": 126}
-    for number in numbers.values():
+    for number in (*numbers.values(), PIDFD_OPEN, PIDFD_SEND_SIGNAL):
         for first in VALUES:
             assert run(program, bpf.AUDIT_ARCH["x86_64"], number, first) == bpf.ERRNO | 1
     clone = bpf.syscall_numbers("x86_64")["clone"]

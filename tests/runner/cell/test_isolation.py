@@ -14,6 +14,7 @@ import pytest
 from runner.sandbox import Execution, Job
 from runner.sandbox.cell import CellSandbox
 from runner.sandbox.engine import Engine
+from runner.sandbox.harness.cell_protocol import SPARE_CELLS
 from tests.support.sandbox import QUICK, containers_of, run
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -93,10 +94,11 @@ def test_nothing_is_left_for_the_next_call(cells: CellSandbox) -> None:
         assert execution.result["reached"] >= 1, "the attack on the compiled code reached nothing"
     assert containers(cells) - before == {container}
     end = time.monotonic() + 5
-    # PID 1, the zygote, and the cells that wait
-    while processes(container) > 2 + cells.hardening.cells and time.monotonic() < end:
+    # PID 1, the zygote, the berths, and a cell that waits in each
+    waiting = 2 + 2 * (cells.hardening.cells + SPARE_CELLS)
+    while processes(container) > waiting and time.monotonic() < end:
         time.sleep(0.05)
-    assert processes(container) == 2 + cells.hardening.cells
+    assert processes(container) == waiting
 
 
 def test_a_patched_module_is_not_left(cells: CellSandbox) -> None:
