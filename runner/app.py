@@ -8,7 +8,8 @@ proxy or client library that repeats 5xx must not run a plugin twice. Otherwise:
 could not be decided, executed or recorded).
 
 With `Prefer: respond-async` (RFC 7240) a call that is taken on is answered with 202 and its
-request id; its reply is then read from the address in Location, by the same caller.
+request id; its reply is then read from the address in Location, by the same caller, and what it
+writes from `output` below that, as it comes.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import Any
 from uuid import UUID
 
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from runner import explorer
+from runner import explorer, follow
 from runner.audit import Audit
 from runner.calls import MAX_BODY_BYTES, InvocationReply, error_of, parse_request
 from runner.desk import Desk, Key, Taken
@@ -33,6 +35,8 @@ from runner.policy import Caller
 from runner.quota import OverQuota, Quotas
 from runner.readiness import Readiness
 from runner.replies import KeptReply
+from runner.revocations import routes
+from runner.revocations.follower import Follower
 from runner.service import Runner
 from trust import strictjson
 from trust.errors import Problem, SealgateError, problem
@@ -59,7 +63,13 @@ def code_of(reply: InvocationReply | KeptReply) -> int:
     return 200 if reply.executed and reply.status == "refused" else CODES[reply.status]
 
 
-_TITLES = {401: "Not authenticated", 403: "Refused", 404: "Not found", 503: "Unavailable"}
+_TITLES = {
+    401: "Not authenticated",
+    403: "Refused",
+    404: "Not found",
+    429: "Too many requests",
+    503: "Unavailable",
+}
 
 _logger = logging.getLogger(__name__)
 
@@ -163,6 +173,7 @@ def create_app(
     readiness: Readiness,
     quotas: Quotas | None = None,
     metrics: Metrics | None = None,
+    revocations: Follower | None = None,
 ) -> Flask:
     """Make the WSGI application.
 
@@ -172,6 +183,7 @@ def create_app(
         readiness: what /readyz asks.
         quotas: bounds on calls; None means the default bound of calls at one time.
         metrics: what /metrics shows; None shows zeros.
+        revocations: takes revocations that are handed over; None where none are followed.
     """
     quotas = quotas or Quotas(CALLS_AT_ONCE)
     metrics = metrics or Metrics()
@@ -230,6 +242,41 @@ def create_app(
             return _problems(401, outcome.problems)
         return _stands(str(request_id), desk.cancel(str(request_id), outcome.value))
 
+    @app.get(f"{INVOCATIONS}/<uuid:request_id>/output")
+    def output(request_id: UUID) -> Response:
+        outcome = runner.authenticate(_bearer())
+        if isinstance(outcome, Failed):
+            return _problems(401, outcome.problems)
+        found = desk.outputs.find(str(request_id), outcome.value.name)
+        if found is None:
+            return _stands(str(request_id), None)
+        streamed = request.accept_mimetypes.quality(follow.EVENT_STREAM) > 0 and (
+            follow.EVENT_STREAM in request.headers.get("Accept", "")
+        )
+        asked = request.args.get("after")
+        if streamed:
+            asked = request.headers.get("Last-Event-ID", asked)
+        position = follow.position_of(asked)
+        if position is None:
+            wrong = _request_problem("position", "this is not a position", asked, "a number")
+            return _problems(400, (wrong,))
+        if not streamed:
+            return _json(follow.page(str(request_id), found, position))
+        places = ExitStack()
+        try:
+            places.enter_context(desk.outputs.following(outcome.value.name))
+        except OverQuota as over:
+            response = _problems(over.code, over.problems)
+            response.headers["Retry-After"] = str(over.retry_after)
+            return response
+        response = Response(
+            follow.events(str(request_id), found, position), mimetype=follow.EVENT_STREAM
+        )
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.call_on_close(places.close)
+        return response
+
     @app.delete(INVOCATIONS)
     def cancel_by_key() -> Response:
         outcome = runner.authenticate(_bearer())
@@ -241,6 +288,7 @@ def create_app(
         return _stands(f"the {HEADER}", desk.cancel_key(named.value, outcome.value))
 
     _audit_routes(app, runner, audit)
+    routes.install(app, revocations, lambda: runner.authenticate(_bearer()), _json, _problems)
     _probe_routes(app, readiness, metrics)
     explorer.install(app, runner, audit)
 
@@ -369,8 +417,7 @@ def _probe_routes(app: Flask, readiness: Readiness, metrics: Metrics) -> None:
         in_the_way = any(found.values())
         checks = {name: [p.as_dict() for p in problems] for name, problems in found.items()}
         return _json(
-            {"status": "unavailable" if in_the_way else "ok", "checks": checks}
-            | readiness.notes(),
+            {"status": "unavailable" if in_the_way else "ok", "checks": checks} | readiness.notes(),
             503 if in_the_way else 200,
         )
 

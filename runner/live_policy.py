@@ -23,7 +23,16 @@ POLL_SECONDS = 1.0
 """How long a change of the file may go unnoticed."""
 
 _logger = logging.getLogger(__name__)
-_FIXED = ("image", "driver", "runtime", "level", "registry", "pool", "distribution")
+_FIXED = (
+    "image",
+    "driver",
+    "runtime",
+    "level",
+    "registry",
+    "pool",
+    "distribution",
+    "revocation_log_key",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,12 +34,15 @@ from runner.distribution.trust_material import Pinned
 from runner.fetch import HttpRegistry
 from runner.live_policy import LivePolicy
 from runner.metrics import Metrics
+from runner.output import FOLLOWERS
 from runner.policy import Policy
 from runner.policy_file import load_policy
 from runner.quota import Quotas
-from runner.readiness import Readiness, clock_check, gate_check
+from runner.readiness import Readiness, clock_check, gate_check, stale_check
 from runner.records import Origin
 from runner.recovery import Instance, check_not_rolled_back, keep_checkpoint, recover
+from runner.revocations.follower import Follower
+from runner.revocations.store import Store
 from runner.sandbox import Sandbox, image
 from runner.sandbox.cell import CellSandbox, Levels
 from runner.sandbox.engine import Engine
@@ -47,13 +50,14 @@ from runner.sandbox.pool import PoolSettings, PoolState
 from runner.service import Executes, Runner
 from runner.setup import load_signer
 from trust.errors import SealgateError, problem
+from trust.evidence.bundles import BundleVerifier
 from trust.gate import Gate
 from trust.layout import VerifiedLayout
 from trust.log import NoteVerifier
 from trust.tuf.checks import check_chain
 
-THREADS = CALLS_AT_ONCE + 8
-"""Requests that are served at one time: every call that is taken on, and probes beside them."""
+THREADS = CALLS_AT_ONCE + FOLLOWERS + 8
+"""Requests that are served at one time: every call that is taken on, event streams, and probes."""
 CHECKPOINT_SECONDS = 2.0
 GRACE_SECONDS = 15.0
 """How long calls under way may go on when the runner is told to end."""
@@ -260,6 +264,10 @@ def open_service(
         notes: dict[str, Callable[[], Any]] = {}
         if followed is not None:
             checks["distribution"], notes["distribution"] = followed.check, followed.note
+        revocations = _revocations(settings, policy, root, clock, stack)
+        if revocations is not None:
+            checks["revocations"] = stale_check(revocations)
+            notes["revocations"] = revocations.notes
         metrics, quotas = Metrics(), Quotas(CALLS_AT_ONCE)
         runner = Runner(
             policy=policy,
@@ -269,13 +277,17 @@ def open_service(
                 policy,
                 clock,
                 bindings=learned.bindings,
+                excluded=revocations.excluded_reviewers if revocations else frozenset,
             ),
             sandbox=sandbox,
             audit=audit,
             clock=clock,
             origin=origin,
             metrics=metrics,
+            revocations=revocations,
         )
+        if revocations is not None:
+            revocations.start()
         live = LivePolicy(settings.policy, policy, runner.adopt)
         live.start()
         stack.callback(live.close)
@@ -289,10 +301,31 @@ def open_service(
             layout_expires=lambda: _layout_of(runner.gate).expires,
             running=lambda: quotas.running,
             distribution=followed.figures if followed else None,
+            revocations=revocations.figures if revocations else None,
         )
-        app = create_app(runner, audit, Readiness(checks, clock.steady, notes), quotas, metrics)
+        app = create_app(
+            runner,
+            audit,
+            Readiness(checks, clock.steady, notes),
+            quotas,
+            metrics,
+            revocations=revocations,
+        )
         stack.callback(quotas.drain, GRACE_SECONDS)
         yield Service(app, runner, audit, policy, live, quotas)
+
+
+def _revocations(
+    settings: RunnerSettings, policy: Policy, root: bytes, clock: SystemClock, stack: ExitStack
+) -> Follower | None:
+    """Follow the registry's revocation log where the policy says so."""
+    rule = policy.revocation
+    if rule is None:
+        return None
+    store = Store(settings.state / "revocations", rule.log_key)
+    follower = Follower(rule, policy, BundleVerifier(root), store, clock)
+    stack.callback(follower.close)
+    return follower
 
 
 def _layout_of(gate: Gate) -> VerifiedLayout:

@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from runner.live_policy import Standing
+from runner.revocations.follower import Figures as RevocationFigures
 from runner.sandbox.pool import PoolState
 from trust.errors import Problem
 
@@ -44,7 +45,9 @@ class _Gauges(Collector):
         layout_expires: Callable[[], datetime],
         running: Callable[[], int],
         distribution: Callable[[], DistributionFigures] | None = None,
+        revocations: Callable[[], RevocationFigures] | None = None,
     ) -> None:
+        self._revocations = revocations
         self._distribution = distribution
         self._pool = pool
         self._policy = policy
@@ -65,6 +68,8 @@ class _Gauges(Collector):
         )
         if self._distribution is not None:
             yield from self._distributed(self._distribution())
+        if self._revocations is not None:
+            yield from _revoked(self._revocations())
         pool = self._pool()
         if pool is not None:
             states = GaugeMetricFamily(
@@ -111,6 +116,27 @@ class _Gauges(Collector):
         )
 
 
+def _revoked(figures: RevocationFigures) -> Iterable[GaugeMetricFamily]:
+    yield GaugeMetricFamily(
+        "sealgate_revocations_seconds_left",
+        "How long calls are still admitted if no fresh head of the revocation log comes.",
+        value=figures.seconds_left,
+    )
+    yield GaugeMetricFamily(
+        "sealgate_revocations_log_entries",
+        "Entries of the revocation log that are known.",
+        value=figures.entries,
+    )
+    yield GaugeMetricFamily(
+        "sealgate_revocations_in_force", "Revocations that hold now.", value=figures.in_force
+    )
+    yield GaugeMetricFamily(
+        "sealgate_revocations_polls_failed",
+        "Looks at the revocation log that failed.",
+        value=figures.failures,
+    )
+
+
 class Metrics:
     """Counters and histograms; safe to share between threads."""
 
@@ -149,6 +175,7 @@ class Metrics:
         layout_expires: Callable[[], datetime],
         running: Callable[[], int],
         distribution: Callable[[], DistributionFigures] | None = None,
+        revocations: Callable[[], RevocationFigures] | None = None,
     ) -> None:
         """Add the gauges, each with whom to ask."""
         self._registry.register(
@@ -159,6 +186,7 @@ class Metrics:
                 layout_expires=layout_expires,
                 running=running,
                 distribution=distribution,
+                revocations=revocations,
             )
         )
 

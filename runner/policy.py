@@ -20,6 +20,7 @@ from packaging.version import InvalidVersion, Version
 
 from runner import jwt_callers
 from runner.jwt_callers import Issuer
+from runner.revocations.rules import CoolDown, RevocationRule
 from runner.sandbox.execution import DriverName, Level
 from trust.errors import problem
 from trust.identity import Identity
@@ -151,6 +152,8 @@ class Policy:
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
     driver: DriverName = "engine"
     distribution: Distribution | None = None
+    revocation: RevocationRule | None = None
+    cool_down: CoolDown = field(default_factory=CoolDown)
 
     def authenticate(self, token: str, now: datetime) -> Passed[Caller] | Failed:
         """Find the caller who holds `token`: a configured issuer's, or else an opaque one.
@@ -251,6 +254,11 @@ class Policy:
     def uses_cells(self) -> bool:
         """Tell whether the policy allows any version the level `cell`."""
         return any(rule.cell_versions is not None for rule in self.plugins.values())
+
+    @property
+    def revocation_log_key(self) -> str | None:
+        """The pinned key of the revocation log; None where none is followed."""
+        return None if self.revocation is None else self.revocation.log_key.vkey
 
     def publishers_of(self, plugin: str) -> frozenset[Identity]:
         """Return who may publish `plugin`; nobody for one that the policy does not name."""

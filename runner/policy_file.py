@@ -26,6 +26,7 @@ from runner.policy import (
     Revocation,
     Versions,
 )
+from runner.revocations import rules
 from runner.schemas import CompiledSchema
 from trust import strictjson
 from trust.errors import Problem, SealgateError, problem
@@ -200,6 +201,7 @@ def _contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
                     advice="add the plugin with its publishers, or remove the grant",
                     where=f"{where}/plugin",
                 )
+    yield from rules.contradictions(document)
     for i, revocation in enumerate(document["revoked"]):
         if "version" in revocation:
             try:
@@ -277,6 +279,8 @@ def _build(document: Mapping[str, Any], digest: str) -> Policy:
             for issuer in document.get("issuers", ())
         },
         distribution=_distribution(document),
+        revocation=rules.revocation_rule(document),
+        cool_down=rules.cool_down(document),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from runner.clock import SET_BACK_TOLERANCE, SystemClock
+from runner.revocations.follower import Follower
 from trust.errors import Problem, SealgateError, problem
 from trust.gate import Gate
 
@@ -82,6 +83,17 @@ def gate_check(gate: Callable[[], Gate], clock: SystemClock) -> Check:
         refused = gate().check(clock.now())
         if refused is not None:
             raise NotReady(refused.problems)
+
+    return check
+
+
+def stale_check(revocations: Follower) -> Check:
+    """Return the check that what was revoked is known."""
+
+    def check() -> None:
+        stale = revocations.stale()
+        if stale:
+            raise NotReady(stale)
 
     return check
 

@@ -64,6 +64,7 @@ class Call:
     evidence: tuple[str, ...] = ()
     author: Identity | None = None
     reviewers: tuple[Identity, ...] = ()
+    cool_down_waiver: Mapping[str, str] | None = None
 
     def knowing(self, **parts: Any) -> Call:
         """Return the call with more known about it."""
@@ -124,6 +125,8 @@ def _base(origin: Origin, call: Call, kind: str, now: datetime) -> dict[str, Any
     }
     if call.arguments_recorded:
         record["arguments"] = call.arguments
+    if call.cool_down_waiver is not None:
+        record["cool_down_waiver"] = dict(call.cool_down_waiver)
     return record
 
 

@@ -45,11 +45,14 @@ from runner.inflight import CallFacts, InFlight, Stopped, Ticket
 from runner.metrics import Metrics
 from runner.policy import Caller, Policy
 from runner.records import Call, Origin
+from runner.revocations import cooldown
+from runner.revocations.follower import Follower
 from runner.sandbox import Execution, Job
 from trust import strictjson
 from trust.errors import Problem
 from trust.gate import Gate
 from trust.outcomes import Failed, Passed
+from trust.revocation import Facts
 
 _logger = logging.getLogger(__name__)
 
@@ -112,6 +115,7 @@ class Runner:
         origin: Origin,
         metrics: Metrics | None = None,
         inflight: InFlight | None = None,
+        revocations: Follower | None = None,
     ) -> None:
         """Take the parts; `origin` is what every audit record of this process says."""
         self._grounds = (policy, origin)
@@ -125,6 +129,10 @@ class Runner:
         self._metrics = metrics or Metrics()
         self.inflight = inflight or InFlight(self._metrics.stopped)
         self.inflight.check_with(self._revoked)
+        self._revocations = revocations
+        if revocations is not None:
+            self.inflight.check_with(self._taken_back)
+            revocations.listen(lambda: self.inflight.stop_where(self._taken_back))
 
     @property
     def policy(self) -> Policy:
@@ -140,6 +148,8 @@ class Runner:
             self._admissions.adopt(policy)
             self._grounds = (policy, replace(self._grounds[1], policy_sha256=policy.digest))
         self.inflight.stop_where(self._revoked)
+        if self._revocations is not None:
+            self._revocations.adopt(policy)
 
     def adopt_gate(self, gate: Gate) -> None:
         """Decide by another gate, at once, for every call that has not been decided.
@@ -166,6 +176,20 @@ class Runner:
     def gate(self) -> Gate:
         """The gate in force."""
         return self._admissions.gate
+
+    def _taken_back(self, facts: CallFacts) -> Sequence[Problem]:
+        """Return which signed revocations hold for what a call under way executes."""
+        if self._revocations is None:
+            return ()
+        return self._revocations.problems(
+            Facts(
+                plugin=facts.plugin,
+                version=facts.version,
+                sha256=facts.wheel_sha256,
+                publishers=frozenset({facts.author}),
+                image=facts.image,
+            )
+        )
 
     def authenticate(self, token: str) -> Passed[Caller] | Failed:
         """Find the caller who holds `token`."""
@@ -242,6 +266,7 @@ class Runner:
         road.call = road.call.knowing(version=version)
         _stop_if(road.policy.may_call(caller, name, version, request.method))
         _stop_if(road.policy.is_revoked(None, name, version))
+        self._check_revocations(name, version)
         try:
             admission = self._admissions.admit(name, version)
         except AdmissionRefused as error:
@@ -250,6 +275,12 @@ class Runner:
             raise _Stop("unavailable", error.problems) from error
         admitted = admission.admitted
         road.admission = admission
+        cooled = cooldown.check(
+            road.policy.cool_down, name, version, admitted.published_at, self._clock.now()
+        )
+        _stop_if(cooled)
+        if isinstance(cooled, Passed) and cooled.value is not None:
+            road.call = road.call.knowing(cool_down_waiver=cooled.value.as_dict())
         road.call = road.call.knowing(
             wheel_sha256=admitted.plugin.sha256,
             evidence=admitted.bundle_sha256s,
@@ -275,6 +306,19 @@ class Runner:
             raise _Stop("invalid_arguments", wrong)
         return method
 
+    def _check_revocations(self, name: str, version: str) -> None:
+        """Stop a call of what was taken back, and every call while that cannot be known."""
+        if self._revocations is None:
+            return
+        taken_back = self._revocations.problems(
+            Facts(plugin=name, version=version, image=self._grounds[1].image)
+        )
+        if taken_back:
+            raise _Stop("refused", taken_back)
+        stale = self._revocations.stale()
+        if stale:
+            raise _Stop("unavailable", stale)
+
     def _version(self, policy: Policy, caller: Caller, request: InvocationRequest) -> str:
         if request.version is not None:
             try:
@@ -283,9 +327,12 @@ class Runner:
                 raise _Stop("refused", (no_version(request.version),)) from None
 
         def allowed(version: str) -> bool:
-            return isinstance(
-                policy.may_call(caller, request.plugin, version, request.method), Passed
-            ) and isinstance(policy.is_revoked(None, request.plugin, version), Passed)
+            facts = Facts(plugin=request.plugin, version=version)
+            return (
+                isinstance(policy.may_call(caller, request.plugin, version, request.method), Passed)
+                and isinstance(policy.is_revoked(None, request.plugin, version), Passed)
+                and not (self._revocations and self._revocations.problems(facts))
+            )
 
         try:
             return self._admissions.resolve(request.plugin, allowed)
