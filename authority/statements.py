@@ -18,7 +18,9 @@ from typing import Any, NoReturn
 from authority.errors import RequestRefused
 from trust import strictjson
 from trust.errors import SealgateError, problem
+from trust.evidence.bundles import Subject
 from trust.evidence.predicates import REVIEW, STATEMENT_TYPE, SUBMIT, check_predicate
+from trust.revocation import REVOCATION, check_parts
 
 DETAILS_TYPE = "https://sealgate.dev/authorization/sign-statement/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -33,10 +35,10 @@ class Asked:
     """What somebody is asked to sign.
 
     Attributes:
-        action: `publish`, `approve` or `reject`.
-        filename: the wheel's file name.
-        sha256: the wheel's digest, lowercase hexadecimal.
-        comment: the reviewer's words, "" for none.
+        action: `publish`, `approve`, `reject`, `revoke`, `quarantine` or `lift`.
+        filename: the wheel's file name, or the name of what is taken back.
+        sha256: the subject's digest, lowercase hexadecimal.
+        comment: the reviewer's words or the reason, "" for none.
         text: the whole statement, indented, in ASCII: nothing in it can hide.
         digest: SHA-256 of the DSSE pre-authentication encoding, lowercase hexadecimal.
     """
@@ -103,18 +105,34 @@ def read(details: str) -> Asked:
         _refuse("the statement cannot be read", f"{type(error).__name__}: {error}", "a statement")
     if statement != wanted or not isinstance(sha256, str) or not _SHA256.fullmatch(sha256):
         _refuse("the statement has another shape", sorted(statement), "one wheel, one predicate")
-    if not isinstance(filename, str) or not re.fullmatch(r"[!-~]{1,255}", filename):
-        _refuse("the wheel's name is unusable", filename, "printable ASCII")
-    if kind not in (SUBMIT, REVIEW):
-        _refuse("this kind of statement is not signed by people", kind, f"{SUBMIT} or {REVIEW}")
-    wrong = check_predicate("submit" if kind == SUBMIT else "review", predicate)
-    if wrong is not None:
-        raise RequestRefused(wrong)
+    blank = " " if kind == REVOCATION else ""
+    if not isinstance(filename, str) or not re.fullmatch(rf"[{blank}!-~]{{1,255}}", filename):
+        _refuse("the subject's name is unusable", filename, "printable ASCII")
+    if kind == REVOCATION:
+        action, comment = _revocation(predicate, Subject(filename, sha256))
+    elif kind in (SUBMIT, REVIEW):
+        wrong = check_predicate("submit" if kind == SUBMIT else "review", predicate)
+        if wrong is not None:
+            raise RequestRefused(wrong)
+        action = "publish" if kind == SUBMIT else predicate["decision"]
+        comment = "" if kind == SUBMIT else predicate.get("comment", "")
+    else:
+        expected = f"{SUBMIT}, {REVIEW} or {REVOCATION}"
+        _refuse("this kind of statement is not signed by people", kind, expected)
     return Asked(
-        action="publish" if kind == SUBMIT else predicate["decision"],
+        action=action,
         filename=filename,
         sha256=sha256,
-        comment="" if kind == SUBMIT else predicate.get("comment", ""),
+        comment=comment,
         text=json.dumps(statement, indent=2, ensure_ascii=True),
         digest=hashlib.sha256(pae(payload)).hexdigest(),
     )
+
+
+def _revocation(predicate: Any, subject: Subject) -> tuple[str, str]:
+    """Return what a revocation does and why; refuse one whose subject is not its target."""
+    try:
+        check_parts(predicate, (subject,))
+    except SealgateError as error:
+        raise RequestRefused(error.problems) from error
+    return predicate["action"], predicate["reason"]

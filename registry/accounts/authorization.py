@@ -58,11 +58,14 @@ class Line:
         access: who may call the route.
         scope: the scope of the tokens that open it; None: no token does.
         rate: what its calls are counted as; None: they are not counted.
+        names_plugin: whether the view itself holds a token's plugins against the body, where the
+            address has no plugin's name. Else tokens for some plugins only are refused there.
     """
 
     access: Access
     scope: Scope | None = None
     rate: Rate | None = None
+    names_plugin: bool = False
 
 
 PUBLIC, BUNDLE, SIGNED_IN = Access.PUBLIC, Access.BUNDLE, Access.SIGNED_IN
@@ -77,11 +80,14 @@ TABLE: Mapping[tuple[str, str], Line] = {
     ("GET", "/submit"): Line(PUBLIC),
     ("POST", "/submit/check"): Line(PUBLIC, rate=Rate.UPLOAD),
     ("POST", "/submit"): Line(BUNDLE, Scope.SUBMIT, Rate.UPLOAD),
-    ("GET", "/plugins/<name>/<version>/live"): Line(PUBLIC),
     ("GET", "/mine"): Line(SIGNED_IN),
     ("POST", "/plugins/<name>/<version>/answers"): Line(SIGNED_IN),
     ("POST", "/plugins/<name>/transfer"): Line(AUTHOR),
     ("POST", "/transfers/<int:number>/<action>"): Line(SIGNED_IN),
+    ("GET", "/operate"): Line(ADMIN),
+    ("GET", "/journal"): Line(ADMIN),
+    ("GET", "/plugins/<name>/stop"): Line(PUBLIC),
+    ("POST", "/plugins/<name>/stop"): Line(BUNDLE, rate=Rate.UPLOAD),
     ("GET", "/review"): Line(PUBLIC),
     ("GET", "/review/<name>/<version>"): Line(PUBLIC),
     ("POST", "/review/<name>/<version>"): Line(BUNDLE, Scope.REVIEW, Rate.UPLOAD),
@@ -92,6 +98,20 @@ TABLE: Mapping[tuple[str, str], Line] = {
     ("GET", "/signin/callback"): Line(PUBLIC, rate=Rate.SIGN_IN),
     ("POST", "/signout"): Line(PUBLIC),
     ("GET", "/signing/callback"): Line(PUBLIC),
+    # One's own tokens and sessions, a plugin's trusted publishers, the admins' page.
+    ("GET", "/account/tokens"): Line(SIGNED_IN),
+    ("POST", "/account/tokens"): Line(SIGNED_IN, rate=Rate.TOKENS),
+    ("POST", "/account/tokens/<int:number>/revoke"): Line(SIGNED_IN),
+    ("GET", "/account/sessions"): Line(SIGNED_IN),
+    ("POST", "/account/sessions/end"): Line(SIGNED_IN),
+    ("GET", "/plugins/<name>/publishers"): Line(AUTHOR),
+    ("POST", "/plugins/<name>/publishers"): Line(AUTHOR, rate=Rate.TOKENS),
+    ("POST", "/plugins/<name>/publishers/<int:number>/remove"): Line(AUTHOR),
+    ("GET", "/admin/tokens"): Line(ADMIN),
+    ("POST", "/admin/tokens/<int:number>/revoke"): Line(ADMIN),
+    ("GET", "/api/v1/account"): Line(SIGNED_IN, Scope.READ),
+    ("GET", "/_/oidc/audience"): Line(PUBLIC),
+    ("POST", "/_/oidc/mint-token"): Line(PUBLIC, rate=Rate.TOKENS),
     # The JSON API.
     ("POST", "/api/v1/submissions"): Line(BUNDLE, Scope.SUBMIT, Rate.UPLOAD),
     ("GET", "/api/v1/plugins"): Line(PUBLIC),
@@ -113,7 +133,7 @@ TABLE: Mapping[tuple[str, str], Line] = {
     ("GET", "/healthz"): Line(PUBLIC),
     ("GET", "/readyz"): Line(PUBLIC),
     # Packaging tools.
-    ("POST", "/legacy/"): Line(BUNDLE, Scope.SUBMIT, Rate.UPLOAD),
+    ("POST", "/legacy/"): Line(BUNDLE, Scope.SUBMIT, Rate.UPLOAD, names_plugin=True),
     ("GET", "/simple/"): Line(PUBLIC),
     ("GET", "/simple/<name>/"): Line(PUBLIC),
     ("GET", "/files/<sha256>/<filename>"): Line(PUBLIC),
@@ -164,8 +184,8 @@ def decide(
                 f"scopes {', '.join(sorted(token.scopes))}",
                 f"the scope {line.scope}" if line.scope else "a person who is signed in",
             )
-        if plugin is not None and not token.covers(plugin):
-            return token_for_other(plugin)
+        if not line.names_plugin and not token.covers(plugin or ""):
+            return token_for_other(plugin or "any plugin")
     if line.access is BUNDLE:
         return Allowed()
     if actor.person is None:

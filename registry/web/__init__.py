@@ -14,7 +14,7 @@ from __future__ import annotations
 from flask import Blueprint, Flask
 from jinja2 import StrictUndefined
 
-from registry.web import assets, browse, desk, formats, live, reviewing, submitting
+from registry.web import assets, browse, desk, formats, live, operating, reviewing, submitting
 from registry.web import context as page_context
 
 blueprint = Blueprint("web", __name__, template_folder="templates")
@@ -28,6 +28,10 @@ ROUTES = (
     ("POST", "/plugins/<name>/<version>/answers", "answer", desk.answer),
     ("POST", "/plugins/<name>/transfer", "offer", desk.offer),
     ("POST", "/transfers/<int:number>/<action>", "decide", desk.decide),
+    ("GET", "/operate", "operate", operating.operate),
+    ("GET", "/journal", "journal", operating.journal_page),
+    ("GET", "/plugins/<name>/stop", "stop", operating.stop),
+    ("POST", "/plugins/<name>/stop", "send_stop", operating.send_stop),
     ("GET", "/submit", "submit", submitting.form),
     ("POST", "/submit", "submit_post", submitting.send),
     ("POST", "/submit/check", "check", submitting.check),

@@ -70,6 +70,12 @@ def reject(view: VersionView) -> str:
     return f"sealgate review reject {_pin(view.name, view.version)} --comment 'why'"
 
 
+def revoke(name: str, version: str = "") -> str:
+    """Sign a revocation of a plugin or a version and send it."""
+    what = _pin(name, version) if version else shlex.quote(name)
+    return f"sealgate revoke {what} --reason 'why'"
+
+
 def run(name: str, method: MethodView) -> str:
     """Call a method through the runner, with an argument for each that is required."""
     properties = method.arguments.get("properties")

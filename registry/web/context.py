@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from registry.signin import sessions
-from registry.web import commands, desk, schema
+from registry.web import commands, desk, operating, schema
 from registry.web.assets import asset_url
 from registry.web.sheets import STATUS_WORDS
 
@@ -17,6 +17,8 @@ GLOBALS: Mapping[str, Callable[..., Any] | object] = MappingProxyType(
         "commands": commands,
         "desk_notes": desk.notes_on,
         "sign_in_state": sessions.state,
+        "stops_on": operating.stops_on,
+        "i_administer": desk.i_administer,
         "schema_table": schema.table,
         "status_words": STATUS_WORDS,
     }

@@ -42,6 +42,12 @@ def signed_in() -> Identity:
     return found
 
 
+def i_administer() -> bool:
+    """Tell whether who is signed in administers the registry."""
+    who = person()
+    return who is not None and authorization.is_admin(who)
+
+
 def notes_on(name: str, version: str) -> Notes:
     """Return what the desk tells beside a version, for whoever looks at it."""
     return desk.notes(current(), name, version, person())

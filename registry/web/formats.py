@@ -48,6 +48,18 @@ EVENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "publish-refused": ("Publication refused", "bad"),
         "publish-delayed": ("Publication delayed", "wait"),
         "published": ("Published", "good"),
+        "answered": ("Answered", "wait"),
+        "transfer-offered": ("Name offered", "wait"),
+        "transfer-accepted": ("Name handed over", "good"),
+        "transfer-declined": ("Offer declined", "wait"),
+        "transfer-withdrawn": ("Offer withdrawn", "wait"),
+        "transfer-cancelled": ("Offer cancelled", "bad"),
+        "revoke": ("Revoked", "bad"),
+        "quarantine": ("Quarantined", "bad"),
+        "lift": ("Quarantine lifted", "good"),
+        "token-made": ("Token made", "wait"),
+        "token-revoked": ("Token ended", "wait"),
+        "publisher-added": ("Trusted publisher", "wait"),
     }
 )
 """Event of a timeline -> (its name on a page, its tone)."""

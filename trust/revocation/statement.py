@@ -18,7 +18,7 @@ from jsonschema.exceptions import best_match
 
 from trust import strictjson
 from trust.errors import SealgateError, problem
-from trust.evidence.bundles import BundleVerifier, VerifiedStatement
+from trust.evidence.bundles import BundleVerifier, Subject, VerifiedStatement
 from trust.evidence.predicates import STATEMENT_TYPE
 from trust.identity import Identity
 from trust.revocation.target import Target
@@ -172,6 +172,28 @@ def _check(predicate: Any) -> None:
             "the JSON Schema revocation.schema.json",
             where="/predicate" + "".join(f"/{part}" for part in error.absolute_path),
         )
+
+
+def check_parts(predicate: Any, subjects: tuple[Subject, ...]) -> Target:
+    """Return the target of a revocation that is not signed yet.
+
+    Args:
+        predicate: the statement's predicate, parsed.
+        subjects: the statement's subjects.
+
+    Raises:
+        RevocationRefused: it is malformed, or about another subject than its target.
+    """
+    _check(predicate)
+    target = Target.from_dict(predicate["target"])
+    if not target.is_canonical() or subjects != (target.subject(),):
+        _refuse(
+            "revocation.subject",
+            "the statement's subject is not its target, written canonically",
+            subjects,
+            str(target.subject()),
+        )
+    return target
 
 
 def read_revocation(verified: VerifiedStatement, now: datetime) -> Revocation:

@@ -4,12 +4,14 @@
 // binds its token to it) -> certificate -> signature -> log entry and timestamp -> the usual form.
 
 import { ReviewPanel } from "./review.js";
+import { StopPanel } from "./stop.js";
 import { SubmitPanel } from "./submit.js";
 
 // The page's data-kind -> what signs there.
 const PANELS = new Map([
   ["submit", SubmitPanel],
   ["review", ReviewPanel],
+  ["stop", StopPanel],
 ]);
 
 const root = document.getElementById("signing");

@@ -1,0 +1,1 @@
+"""What operators look at and do: the journal of everything, offers of names, taking back."""
