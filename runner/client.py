@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from runner.receipts import Proved, verify_reply_receipt
+from runner.sse import MAX_EVENT_BYTES, Event, EventReader, NotEvents
 from trust import strictjson
 from trust.errors import Problem, SealgateError, problem
 from trust.outcomes import Failed, Passed
@@ -23,6 +25,11 @@ from trust.outcomes import Failed, Passed
 MAX_REPLY_BYTES = 64 << 20
 DEFAULT_SECONDS = 150.0
 """Longer than the longest wall clock limit that a plugin may declare."""
+EVENT_STREAM = "text/event-stream"
+SILENCE_SECONDS = 30.0
+"""How long an event stream may be silent; a runner says something every five seconds."""
+RECONNECTS = 5
+RECONNECT_SECONDS = 0.2
 _MEMBERS = frozenset(
     ("request_id", "status", "result", "error", "stdout", "stderr", "usage", "sandbox",
      "evidence", "receipt")
@@ -125,6 +132,26 @@ class _Answer:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Wrote:
+    """Something that a plugin wrote to `stream`; `left_out` bytes before it are missing."""
+
+    stream: str
+    text: str
+    left_out: int
+
+
+def _wrote(url: str, event: Event) -> Wrote:
+    try:
+        data = strictjson.loads(event.data.encode(), max_bytes=MAX_EVENT_BYTES)
+        text, left_out = data["text"], data["left_out"]
+    except (strictjson.InvalidJSON, KeyError, TypeError) as error:
+        raise _no_reply(url, "the answer is not a runner's", event.name) from error
+    if not isinstance(text, str) or not isinstance(left_out, int):
+        raise _no_reply(url, "the answer is not a runner's", event.name)
+    return Wrote(event.name, text, left_out)
+
+
 def _headers(idempotency_key: str | None) -> dict[str, str]:
     return {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
 
@@ -214,6 +241,56 @@ class RunnerClient:
         """
         answer = self._ask("GET", self._address(request_id), None, {})
         return None if answer.accepted else answer.reply()
+
+    def follow(self, request_id: str) -> Iterator[Wrote]:
+        """Yield what the plugin of a submitted call writes, as it comes, until the call ends.
+
+        It is the plugin's claim. A connection that breaks is made again, where it was left; after
+        `RECONNECTS` in a row without anything new it is given up.
+
+        Raises:
+            NoReply: no output is kept under this id, no answer, or not a runner's.
+        """
+        url = f"{self._address(request_id)}/output"
+        position, attempts, broken = "0", 0, "it ended too early"
+        while attempts <= RECONNECTS:
+            try:
+                for event in self._events(url, position):
+                    if event.name == "end":
+                        return
+                    position, attempts = event.id, 0
+                    if event.name in ("stdout", "stderr"):
+                        yield _wrote(url, event)
+            except requests.RequestException as error:
+                broken = str(error)
+            attempts += 1
+            time.sleep(RECONNECT_SECONDS * attempts)
+        raise _no_reply(url, "the runner's event stream broke off", broken)
+
+    def _events(self, url: str, position: str) -> Iterator[Event]:
+        """Yield the events of one connection; for a runner that has no place now, none."""
+        with self._session.get(
+            url,
+            headers={"Accept": EVENT_STREAM, "Last-Event-ID": position},
+            timeout=(10.0, SILENCE_SECONDS),
+            allow_redirects=False,
+            stream=True,
+        ) as response:
+            if response.status_code in (429, 503):
+                raise requests.RequestException(f"HTTP {response.status_code}")
+            if response.headers.get("Content-Type", "").split(";")[0] != EVENT_STREAM:
+                what = "no output is kept there" if response.status_code == 404 else (
+                    "the answer is not a runner's"
+                )  # fmt: skip
+                raise _no_reply(url, what, f"HTTP {response.status_code}")
+            reader = EventReader()
+            try:
+                while data := response.raw.read1(1 << 16):
+                    yield from reader.feed(data)
+            except NotEvents as error:
+                raise _no_reply(url, "the answer is not a runner's", error) from error
+            except HTTPError as error:
+                raise requests.ConnectionError(error) from error
 
     def cancel(self, request_id: str) -> Reply | None:
         """Cancel a call; may be repeated.

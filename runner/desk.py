@@ -1,7 +1,8 @@
 """Where calls are taken on: at once or for later, each with a place in the quotas.
 
 A call that is asked for with an idempotency key, or with `Prefer: respond-async` (RFC 7240), is
-known by its request id while it is under way, and its reply is kept for a while. No call waits in
+known by its request id while it is under way, and its reply is kept for a while. What a call that
+nobody waits for writes can be read as it comes. No call waits in
 a queue: there is a place and a thread for it, or it is turned away.
 """
 
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from runner.calls import InvocationReply, InvocationRequest
 from runner.endings import reply_of
 from runner.idempotency import Claim, Keys, reply_gone, under_way
+from runner.output import Outputs
 from runner.policy import Caller
 from runner.quota import OverQuota, Quotas
 from runner.replies import KeptReply, Replies
@@ -65,6 +67,7 @@ class Desk:
         quotas: Quotas,
         keys: Keys | None = None,
         replies: Replies | None = None,
+        outputs: Outputs | None = None,
         *,
         later_at_once: int = LATER_AT_ONCE,
         waiters: int = WAITERS,
@@ -75,6 +78,7 @@ class Desk:
         self._quotas = quotas
         self._keys = keys or Keys()
         self._replies = replies or Replies()
+        self.outputs = outputs or Outputs()
         self._later = threading.BoundedSemaphore(later_at_once)
         self._waiters = threading.BoundedSemaphore(waiters)
         self._wait_seconds = wait_seconds
@@ -140,7 +144,9 @@ class Desk:
     ) -> Taken:
         if claim is not None or later:
             self._replies.begin(request_id, caller.name)
-            self._runner.inflight.expect(request_id, caller.name)
+            ticket = self._runner.inflight.expect(request_id, caller.name)
+        if later:
+            ticket.control.live = self.outputs.begin(request_id, caller.name).write
         with ExitStack() as held:
             try:
                 held.enter_context(self._quotas.slot(caller))
@@ -218,6 +224,7 @@ class Desk:
         self._runner.inflight.forget(request_id)
         if claim is not None or later:
             self._replies.end(request_id, reply if later or executed else None)
+            self.outputs.end(request_id)
         if claim is not None:
             self._keys.end(claim, executed=executed)
 

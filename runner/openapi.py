@@ -76,6 +76,34 @@ _ACCEPTED = {
         "status": {"const": "accepted"},
     },
 }
+_POSITION = {"type": "integer", "minimum": 0}
+_OUTPUT = {
+    "description": "What the plugin wrote from a position on: its claim, verified by nobody.",
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["request_id", "pieces", "position", "ended"],
+    "properties": {
+        "request_id": {"type": "string", "format": "uuid"},
+        "pieces": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["stream", "text", "left_out", "position"],
+                "properties": {
+                    "stream": {"enum": ["stdout", "stderr"]},
+                    "text": {"type": "string"},
+                    "left_out": {
+                        "description": "Bytes before `text` that are not here.", **_POSITION,
+                    },
+                    "position": {"description": "After `text`.", **_POSITION},
+                },
+            },
+        },
+        "position": {"description": "What to send as `after` next.", **_POSITION},
+        "ended": {"description": "Nothing comes after this.", "type": "boolean"},
+    },
+}  # fmt: skip
 _DETAILS = {
     "description": "RFC 9457 problem details.",
     "type": "object",
@@ -145,6 +173,7 @@ def document() -> dict[str, Any]:
         "paths": {
             "/v1/invocations": {"post": _invocations(), "delete": _cancel_by_key()},
             "/v1/invocations/{request_id}": {"get": _result(), "delete": _cancel()},
+            "/v1/invocations/{request_id}/output": {"get": _output()},
             "/v1/audit/checkpoint": {
                 "get": {
                     "summary": "The audit log's signed checkpoint (C2SP tlog-checkpoint)",
@@ -241,6 +270,7 @@ def document() -> dict[str, Any]:
                 "Request": REQUEST_SCHEMA,
                 "Reply": _REPLY,
                 "Accepted": _ACCEPTED,
+                "Output": _OUTPUT,
                 "Receipt": _RECEIPT,
                 "Problem": _PROBLEM,
                 "ProblemDetails": _DETAILS,
@@ -325,6 +355,43 @@ def _cancel_by_key() -> dict[str, Any]:
         "description": "For callers who wait for a reply and do not know its request id yet.",
         "parameters": [key],
         "responses": _cancelled() | {"400": _refusal("Idempotency-Key is not valid.")},
+    }
+
+
+def _output() -> dict[str, Any]:
+    events = {
+        "description": "Events stdout and stderr (data: JSON with text and left_out), then end; "
+        "the id of each is the position after it.",
+        "type": "string",
+    }
+    return {
+        "summary": "What the plugin writes, as it comes",
+        "description": "Only for the caller of a call that was asked for with Prefer: "
+        "respond-async; kept in memory, at most the newest MiB of a call, for at most 10 minutes. "
+        "With Accept: text/event-stream server-sent events until the call ends; otherwise what "
+        "there is now.",
+        "parameters": [
+            _request_id(),
+            {
+                "name": "after",
+                "in": "query",
+                "description": "A position that was given before; 0 or none: from the beginning.",
+                "schema": _POSITION | {"maximum": 10**15 - 1},
+            },
+            _header("Last-Event-ID", "As `after`, for event streams.", {"type": "string"}),
+        ],
+        "responses": {
+            "200": {
+                "description": "The output from the position on.",
+                "content": _content({"$ref": "#/components/schemas/Output"})
+                | _content(events, "text/event-stream"),
+            },
+            "400": _refusal("No such position."),
+            "401": _refusal("No valid token."),
+            "404": _refusal("No output of this caller is kept under this id."),
+            "429": _refusal("This caller follows as many outputs as it may; see Retry-After."),
+            "503": _refusal("As many outputs are followed as may be; see Retry-After."),
+        },
     }
 
 
