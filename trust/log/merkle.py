@@ -4,6 +4,10 @@ One transaction appends: it takes the write lock (BEGIN IMMEDIATE), reads the si
 tree's right edge with the stored head, writes entries, nodes and the new signed head, and commits
 with one fsync. Two processes therefore never fork a log, and a crash leaves all of an append or
 nothing. Any error raises: an entry whose append returned is on disk.
+
+The right edge is not read again where it cannot have changed: under the write lock, SQLite's
+`data_version` says whether another connection has committed since this one did
+(https://www.sqlite.org/pragma.html#pragma_data_version).
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from trust.log.hashing import HASH_SIZE, empty_root, leaf_hash
 from trust.log.head import TreeHead
 from trust.log.note import Checkpoint, NoteSigner, NoteVerifier
 from trust.log.receipt import Receipt
+from trust.log.tail import Tail
 
 MAX_ENTRY_BYTES = (1 << 16) - 1
 """The largest entry: its length is a 16-bit number in a C2SP entry bundle."""
@@ -60,6 +65,8 @@ class MerkleLog:
         self.path = path
         self._signer = signer
         self._lock = threading.Lock()
+        self._edge: tuple[int, TreeHead, list[bytes]] | None = None
+        self._tail: Tail | None = None
         with store.database_errors(path, "opening it"):
             self._db = store.connect(path)
         try:
@@ -82,6 +89,7 @@ class MerkleLog:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
+                self._edge = None
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
@@ -121,6 +129,18 @@ class MerkleLog:
                 corrupt("head and signed checkpoint disagree", head.size, str(signed.size), "head")
         return head, edge
 
+    def _right_edge(self) -> tuple[int, TreeHead, list[bytes]]:
+        """Return data version, head and right edge; to be called under the write lock."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        if self._edge is not None and self._edge[0] == version:
+            return self._edge
+        return version, *self._checked_head(None)
+
+    @property
+    def tail(self) -> Tail | None:
+        """What the last append of this instance knows; for the thread that appended."""
+        return self._tail
+
     def append(self, entry: bytes) -> int:
         """Append one entry and return its index, once it is on disk. See `append_many`."""
         return self.append_many([entry]).start
@@ -146,7 +166,7 @@ class MerkleLog:
                     )
                 )
         with self._transaction("BEGIN IMMEDIATE", "appending"):
-            head, edge = self._checked_head(None)
+            version, head, edge = self._right_edge()
             if head.note and self._signer is None:
                 raise LogError(
                     problem(
@@ -162,10 +182,14 @@ class MerkleLog:
             self._db.executemany("INSERT INTO entry VALUES(?, ?)", enumerate(bodies, head.size))
             self._db.executemany("INSERT INTO node VALUES(?, ?, ?)", nodes)
             root = growing.root()
+            now = TreeHead(growing.size, root, self._sign(growing.size, root))
             self._db.execute(
-                "INSERT OR REPLACE INTO head VALUES(0, ?, ?, ?)",
-                (growing.size, root, self._sign(growing.size, root)),
+                "INSERT OR REPLACE INTO head VALUES(0, ?, ?, ?)", (now.size, now.root, now.note)
             )
+            known = dict(zip(tree.frontier(head.size), edge, strict=True))
+            known.update(((level, index), digest) for level, index, digest in nodes)
+            self._tail = Tail(head.size, now.size, now.note, known)
+            self._edge = (version, now, growing.edge)  # forgotten if the commit fails
         return range(head.size, growing.size)
 
     def _sign(self, size: int, root: bytes) -> str:

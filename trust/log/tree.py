@@ -113,6 +113,11 @@ class Growing:
         self._edge.append(digest)
         self.size += 1
 
+    @property
+    def edge(self) -> list[bytes]:
+        """The hashes of the `frontier` of everything pushed so far, from the left."""
+        return list(self._edge)
+
     def root(self) -> bytes:
         """Return the Merkle tree hash of everything pushed so far."""
         return fold(self._edge)
