@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from registry.clock import Clock, utc_now
 from registry.publishing import Publishing
+from registry.review_tools.preparing import Preparing
 from registry.revocations.log import LogKeeper
 from registry.scanning import Scanning
 from registry.services import Services
@@ -66,13 +67,16 @@ class Worker:
     def run_once(self) -> bool:
         """Do one scan and one publication, if any waits; return whether anything did.
 
+        What is in review is prepared for the reviewers' pages in between.
+
         Raises:
             Unavailable: the database does not answer.
         """
         scanned = self.scanning.once() if self.scanning else False
+        prepared = Preparing(self.services).once()
         published = self.publishing.once() if self.publishing else False
         distributed = self.distribution.once() if self.distribution else False
-        return scanned or published or distributed
+        return scanned or prepared or published or distributed
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set. Trouble is logged, and the work goes on after a pause.
@@ -80,11 +84,9 @@ class Worker:
         The revocation log is kept by a thread of its own: its head is signed anew while a long
         scan goes on.
         """
-        if self.revocation_log is not None:
-            keeper = self.revocation_log
-            threading.Thread(
-                target=keeper.run, args=(stop,), name="revocation-log", daemon=True
-            ).start()
+        keeper = self.revocation_log
+        if keeper is not None:
+            threading.Thread(target=keeper.run, args=(stop,), name="revocation-log").start()
         while not stop.is_set():
             try:
                 busy = self.run_once()
@@ -115,6 +117,8 @@ def main(settings: WorkerSettings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     removed = worker.services.blobs.collect(worker.services.referenced)
+    if worker.revocation_log is not None:
+        worker.revocation_log.once()
     log.info("ready; %d orphaned blobs removed", len(removed))
     try:
         worker.run(stop)

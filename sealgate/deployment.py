@@ -75,6 +75,41 @@ class Deployment:
         return self.keys / "audit_log.vkey"
 
     @property
+    def tuf_root(self) -> Path:
+        """The TUF root that runner and worker begin with."""
+        return self.keys / "tuf-root.json"
+
+    @property
+    def tuf_repository(self) -> Path:
+        """The TUF repository's public files, served at `/tuf/`."""
+        return self.var / "registry" / "tuf"
+
+    @property
+    def tuf_online_keys(self) -> Path:
+        """The TUF repository's online keys, the worker's own."""
+        return self.var / "worker" / "tuf"
+
+    @property
+    def tuf_offline_keys(self) -> Path:
+        """The TUF repository's offline keys, which a local deployment keeps beside the rest."""
+        return self.var / "tuf-offline"
+
+    @property
+    def revocation_key(self) -> Path:
+        """The revocation log's public key, a C2SP signed-note verifier key line."""
+        return self.keys / "revocation_log.vkey"
+
+    @property
+    def revokers(self) -> Path:
+        """The identities that may revoke anything, for the registry (JSON)."""
+        return self.keys / "revokers.json"
+
+    @property
+    def revocation_signer(self) -> Path:
+        """The revocation log's signing key (0600), the worker's alone."""
+        return self.state("worker") / "revocation_log.key"
+
+    @property
     def var(self) -> Path:
         """Private state, mode 0700."""
         return self.home / "var"

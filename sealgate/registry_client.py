@@ -167,6 +167,29 @@ class RegistryClient:
         )
         return dict(strictjson.loads(body, max_bytes=MAX_JSON))
 
+    def revoke(self, bundle: bytes) -> dict[str, Any]:
+        """Send a signed revocation, quarantine or lift; return what it says.
+
+        Raises:
+            RegistryRefused: with the registry's reasons.
+        """
+        _, body = self._request(
+            "POST",
+            "/api/v1/revocations",
+            MAX_JSON,
+            data=bundle,
+            headers={"Content-Type": "application/json"},
+        )
+        return dict(strictjson.loads(body, max_bytes=MAX_JSON))
+
+    def revocations(self, since: int) -> bytes:
+        """Return a page of the revocation log (JSON), for `trust.revocation.follow.Page`.
+
+        Raises:
+            RegistryRefused: there is none.
+        """
+        return self._request("GET", f"/api/v1/revocations?since={since}", MAX_JSON)[1]
+
     def wheel(self, release: Release, filename: str, sha256: str) -> tuple[Plugin, bytes]:
         """Download a wheel, check its digest, and read it as strictly as everywhere.
 

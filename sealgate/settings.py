@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from registry.revocations.settings import LogKeeping, RevocationSettings
 from registry.settings import Settings, SignIn, SigningAccount, WorkerSettings
 from runner.main import RunnerSettings
 from sealgate.deployment import Deployment
 from sealgate.setup import PAGES_CLIENT, REGISTRY_CLIENT, WORKLOADS
+from trust import strictjson
+from trust.identity import Identity
 
 
 def registry_settings(deployment: Deployment) -> Settings:
@@ -20,6 +23,7 @@ def registry_settings(deployment: Deployment) -> Settings:
         layout_owners=deployment.layout_owners,
         trusted_issuers=frozenset({deployment.addresses.authority}),
         base_url=deployment.addresses.registry,
+        revocations=_revocations(deployment),
         sign_in=SignIn(
             issuer=deployment.addresses.authority,
             client_id=REGISTRY_CLIENT,
@@ -27,6 +31,17 @@ def registry_settings(deployment: Deployment) -> Settings:
             signing_client_id=PAGES_CLIENT,
             client_trust_config=deployment.client_trust_config,
         ),
+    )
+
+
+def _revocations(deployment: Deployment) -> RevocationSettings:
+    """Return where the revocation log is; a deployment older than it has none."""
+    if not deployment.revocation_key.exists():
+        return RevocationSettings()
+    revokers = strictjson.loads(deployment.revokers.read_bytes())
+    return RevocationSettings(
+        deployment.state("registry") / "revocations.sqlite",
+        frozenset(Identity(**who) for who in revokers),
     )
 
 
@@ -38,6 +53,9 @@ def worker_settings(deployment: Deployment) -> WorkerSettings:
         token_url=f"{deployment.addresses.authority}/token",
         scanner=SigningAccount(WORKLOADS["scanner"], deployment.secret("scanner")),
         publisher=SigningAccount(WORKLOADS["registry"], deployment.secret("registry")),
+        revocation_log=LogKeeping(
+            deployment.revocation_signer if deployment.revocation_key.exists() else None
+        ),
     )
 
 

@@ -31,6 +31,7 @@ from sealgate.deployment import Addresses, Deployment
 from trust.errors import SealgateError, problem
 from trust.identity import Identity
 from trust.layout import Owners, build_layout, sign_layout
+from trust.revocation.keyfile import create_signer
 
 SCANNER = "https://sealgate.local/scanner"
 REGISTRY = "https://sealgate.local/registry"
@@ -38,6 +39,11 @@ WORKLOADS = {"scanner": SCANNER, "registry": REGISTRY}
 """Account file name -> subject of the workload's identity."""
 
 LAYOUT_DAYS = 365
+
+REVOCATION_ORIGIN = "sealgate.local/revocations"
+"""The name under which a local deployment's revocation log signs."""
+REVOCATION_POLL_SECONDS = 2
+REVOCATION_MAX_AGE_SECONDS = 60
 
 REGISTRY_CLIENT = "sealgate-registry"
 PAGES_CLIENT = "sealgate-registry-pages"
@@ -61,6 +67,7 @@ class Plan:
         callers: names of the runner's callers; each may call every plugin named here.
         runtime: the engine's runtime for the sandbox, `runc` or `runsc`.
         image: the runtime image's id, `sha256:...`.
+        revokers: e-mail addresses of those who may revoke anything.
     """
 
     image: str
@@ -77,6 +84,7 @@ class Plan:
     )
     callers: Sequence[str] = ("demo",)
     runtime: str = "runc"
+    revokers: Sequence[str] = ("security@example.com",)
 
 
 def write_private(path: Path, data: bytes) -> None:
@@ -147,7 +155,8 @@ def initialise(home: Path, addresses: Addresses, plan: Plan) -> Deployment:
     deployment.var.mkdir(mode=0o700, exist_ok=True)
     deployment.keys.mkdir(exist_ok=True)
 
-    accounts = {who: _password(deployment.secret(who)) for who in (*plan.authors, *plan.reviewers)}
+    people = dict.fromkeys((*plan.authors, *plan.reviewers, *plan.revokers))
+    accounts = {who: _password(deployment.secret(who)) for who in people}
     for name, subject in WORKLOADS.items():
         accounts[subject] = _password(deployment.secret(name))
     trust_config = authority.setup.initialise(
@@ -175,9 +184,23 @@ def initialise(home: Path, addresses: Addresses, plan: Plan) -> Deployment:
 
     runner.setup.initialise(deployment.state("runner"), deployment.keys)
     if not deployment.runner_policy.exists():
+        _revocation_log(deployment, plan)
+    if not deployment.runner_policy.exists():
         _write_public(deployment.runner_policy, _json(_policy(deployment, plan)))
     deployment.save()
     return deployment
+
+
+def _revokers(deployment: Deployment, plan: Plan) -> list[dict[str, str]]:
+    issuer = deployment.addresses.authority
+    return [Identity(issuer, who).as_dict() for who in plan.revokers]
+
+
+def _revocation_log(deployment: Deployment, plan: Plan) -> None:
+    """Make the revocation log's key and pin it, before the policy that names it."""
+    signer = create_signer(deployment.revocation_signer, REVOCATION_ORIGIN)
+    _write_public(deployment.revocation_key, f"{signer.verifier_key}\n".encode())
+    _write_public(deployment.revokers, _json(_revokers(deployment, plan)))
 
 
 def _clients(addresses: Addresses) -> tuple[Client, Client]:
@@ -218,7 +241,7 @@ def _policy(deployment: Deployment, plan: Plan) -> dict[str, Any]:
         fresh = runner.setup.make_caller_token()
         write_private(deployment.caller_token(caller), fresh.token.encode() + b"\n")
         callers[caller] = fresh.sha256
-    return runner.setup.default_policy(
+    policy = runner.setup.default_policy(
         image=plan.image,
         registry=deployment.addresses.registry,
         callers=callers,
@@ -228,3 +251,10 @@ def _policy(deployment: Deployment, plan: Plan) -> dict[str, Any]:
         },
         runtime=plan.runtime,
     )
+    policy["revocation"] = {
+        "poll_seconds": REVOCATION_POLL_SECONDS,
+        "max_age_seconds": REVOCATION_MAX_AGE_SECONDS,
+        "log_key": deployment.revocation_key.read_text(encoding="utf-8").strip(),
+        "revokers": _revokers(deployment, plan),
+    }
+    return policy

@@ -27,6 +27,7 @@ from sealgate.setup import Plan, initialise
 )
 @click.option("--author", "authors", multiple=True, help="An author's e-mail address.")
 @click.option("--reviewer", "reviewers", multiple=True, help="A reviewer's e-mail address.")
+@click.option("--revoker", "revokers", multiple=True, help="Who may revoke: an e-mail address.")
 @click.option("--threshold", default=2, show_default=True, help="Approvals needed.")
 @click.option(
     "--plugin", "plugins", multiple=True, metavar="NAME=AUTHOR", help="Who may publish a plugin."
@@ -40,6 +41,7 @@ def command(
     host: str,
     authors: tuple[str, ...],
     reviewers: tuple[str, ...],
+    revokers: tuple[str, ...],
     threshold: int,
     plugins: tuple[str, ...],
     runtime: str,
@@ -55,12 +57,14 @@ def command(
         given["authors"] = authors
     if reviewers:
         given["reviewers"] = reviewers
+    if revokers:
+        given["revokers"] = revokers
     if plugins:
         pairs = [text.partition("=") for text in plugins]
         if any(not name or not author for name, _, author in pairs):
             raise click.BadParameter("expected NAME=AUTHOR", param_hint="--plugin")
         given["plugins"] = {name: author for name, _, author in pairs}
-    plan = Plan(image=image or _image(), threshold=threshold, runtime=runtime, **given)  # type: ignore[arg-type] # three named fields of their own types
+    plan = Plan(image=image or _image(), threshold=threshold, runtime=runtime, **given)  # type: ignore[arg-type] # named fields of their own types
     deployment = initialise(home, Addresses.on_ports(port, host), plan)
     click.echo(f"deployment      {deployment.home.resolve()}")
     click.echo(f"pinned          {deployment.keys}")

@@ -156,10 +156,10 @@ class Revocations:
 
     def lifted(self, revocation: Revocation, now: datetime) -> bool:
         """Tell whether a quarantine has been lifted by `now`."""
-        return any(lift.effective <= now for lift in self._lifts.get(revocation.bundle_sha256, ()))
+        return any(_begun(lift, now) for lift in self._lifts.get(revocation.bundle_sha256, ()))
 
     def _holds(self, revocation: Revocation, now: datetime) -> bool:
-        return revocation.effective <= now and not self.lifted(revocation, now)
+        return _begun(revocation, now) and not self.lifted(revocation, now)
 
     def in_force(self, now: datetime) -> tuple[Revocation, ...]:
         """Return what holds at `now`, oldest signature first; lifts are not among them."""
@@ -216,6 +216,11 @@ class Revocations:
             yield from by.get(Target.of_publisher(who), ())
         if facts.image is not None:
             yield from by.get(Target.of_image(facts.image), ())
+
+
+def _begun(revocation: Revocation, now: datetime) -> bool:
+    """Tell whether it is time; what was not put off when it was signed holds at once."""
+    return revocation.effective <= max(now, revocation.signed_at)
 
 
 def _stopped(revocation: Revocation) -> Problem:
