@@ -26,6 +26,7 @@ from runner.receipts import make_receipt
 from trust import strictjson
 from trust.errors import SealgateError, problem
 from trust.log import MAX_ENTRY_BYTES, LogUnavailable, MerkleLog, NoteSigner
+from trust.log.tail import Tail
 
 APPEND_SECONDS = 10.0
 """How long a call waits for its record."""
@@ -44,20 +45,28 @@ class AuditUnavailable(SealgateError):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A durable record: its index in the log and its exact bytes."""
+    """A durable record: its index in the log, its exact bytes, and what proves that it is there."""
 
     index: int
     entry: bytes
+    tail: Tail = field(repr=False)
 
 
-@dataclass(slots=True)
 class _Waiting:
-    entry: bytes
-    if_late: Callable[[int], Record] | None
-    done: threading.Event = field(default_factory=threading.Event)
-    recorded: Recorded | None = None
-    error: Exception | None = None
-    given_up: bool = False
+    """A record whose caller waits; `done` is locked until it is answered."""
+
+    __slots__ = ("answered", "done", "entry", "error", "given_up", "if_late", "recorded")
+
+    def __init__(self, entry: bytes, if_late: Callable[[int], Record] | None) -> None:
+        self.entry = entry
+        self.if_late = if_late
+        # a bare lock wakes its one waiter with less work than an event
+        self.done = threading.Lock()
+        self.done.acquire()
+        self.answered = False
+        self.recorded: Recorded | None = None
+        self.error: Exception | None = None
+        self.given_up = False
 
 
 def _unavailable(what: str, value: object) -> AuditUnavailable:
@@ -108,7 +117,7 @@ class Audit:
         self._log = MerkleLog(path, signer)
         self.reader = MerkleLog(path, signer)
         self._files = _Files(path)
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue()
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._owed: list[bytes] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -132,9 +141,9 @@ class Audit:
             if self._closed:
                 raise _unavailable("it is closed", self.path)
             self._queue.put(waiting)
-        if not waiting.done.wait(self._append_seconds):
+        if not waiting.done.acquire(timeout=self._append_seconds):
             with self._lock:
-                if not waiting.done.is_set():
+                if not waiting.answered:
                     waiting.given_up = True
                     raise _unavailable("it does not answer in time", f"{self._append_seconds} s")
         if waiting.recorded is None:
@@ -162,14 +171,14 @@ class Audit:
         return self._copier.lost
 
     def receipt(self, recorded: Recorded) -> dict[str, Any]:
-        """Return the receipt of a durable record, against the log's present checkpoint.
+        """Return the receipt of a durable record, against the checkpoint that it was written with.
 
         Raises:
-            AuditUnavailable: the log cannot be read.
+            AuditUnavailable: none can be made.
         """
         try:
-            return make_receipt(self.reader.receipt(recorded.index), recorded.entry)
-        except SealgateError as error:
+            return make_receipt(recorded.tail.receipt(recorded.index), recorded.entry)
+        except (SealgateError, LookupError) as error:
             raise _unavailable("no receipt can be made", error) from error
 
     def check(self) -> None:
@@ -231,42 +240,54 @@ class Audit:
                 self._files.check()
                 start = self._log.append_many(entries).start
                 self._files.check()
+                tail = self._log.tail
+                if tail is None:
+                    raise RuntimeError("an append without a tail")
             except Exception as error:  # noqa: BLE001 - whatever it is, nothing is durable
                 _logger.error("the audit log failed: %s", error)
-                self._answer(batch, None, error)
+                self._failed(batch, error)
                 if not batch:
                     time.sleep(RETRY_SECONDS)
                 continue
             with self._lock:
                 del self._owed[: len(owed)]
-            self._answer(batch, start + len(owed), None)
+            self._answer(batch, start + len(owed), tail)
             self._copier.put(entries)
 
-    def _answer(self, batch: list[_Waiting], start: int | None, error: Exception | None) -> None:
-        for offset, waiting in enumerate(batch):
-            with self._lock:
-                if start is not None:
-                    waiting.recorded = Recorded(start + offset, waiting.entry)
+    def _failed(self, batch: list[_Waiting], error: Exception) -> None:
+        with self._lock:
+            for waiting in batch:
                 waiting.error = error
-                waiting.done.set()
-                late = waiting.given_up and start is not None
-            if late and start is not None and waiting.if_late is not None:
-                self.owe(waiting.if_late(start + offset))
+                waiting.answered = True
+                waiting.done.release()
+
+    def _answer(self, batch: list[_Waiting], start: int, tail: Tail) -> None:
+        late = []
+        with self._lock:
+            for index, waiting in enumerate(batch, start):
+                waiting.recorded = Recorded(index, waiting.entry, tail)
+                waiting.answered = True
+                if waiting.given_up and waiting.if_late is not None:
+                    late.append(waiting.if_late(index))
+        for waiting in batch:
+            waiting.done.release()
+        for record in late:
+            self.owe(record)
 
 
 class _Files:
     """The identity of the log's files: SQLite goes on writing to a file that was removed."""
 
     def __init__(self, path: Path) -> None:
-        self._paths = (path, path.with_name(path.name + "-wal"))
-        self._known: dict[Path, tuple[int, int]] = {}
+        self._paths = (str(path), f"{path}-wal")
+        self._known: dict[str, tuple[int, int]] = {}
         self.check()
 
     def check(self) -> None:
         """Raise LogUnavailable if a file is no longer the one that was opened."""
         for path in self._paths:
             try:
-                stat = path.stat()
+                stat = os.stat(path)  # noqa: PTH116 - twice each call: without the wrapper
             except OSError as error:
                 if path in self._known or path == self._paths[0]:
                     raise self._gone(path, error) from error
@@ -275,7 +296,7 @@ class _Files:
             if self._known.setdefault(path, found) != found:
                 raise self._gone(path, "another file stands in its place")
 
-    def _gone(self, path: Path, error: object) -> LogUnavailable:
+    def _gone(self, path: str, error: object) -> LogUnavailable:
         return LogUnavailable(
             problem(
                 "audit.removed",

@@ -24,6 +24,7 @@ from runner.main import open_service
 from tests.runner.kit import Calls, Site, codes, executed, records_of
 from trust.errors import problem
 from trust.log import LogUnavailable, MerkleLog, NoteSigner, leaf_hash
+from trust.log.tail import Tail
 
 SIGNER = NoteSigner.generate("test.local/audit")
 
@@ -291,7 +292,7 @@ def test_a_reply_without_a_receipt_is_withheld(site: Site, monkeypatch: pytest.M
         raise LogUnavailable(problem("log.unavailable", "the log cannot be read"))
 
     with site.runner() as calls:
-        monkeypatch.setattr(MerkleLog, "receipt", fail)
+        monkeypatch.setattr(Tail, "receipt", fail)
         reply = calls.call()
     assert reply["status"] == "unavailable"
     assert reply["result"] is None
