@@ -8,6 +8,7 @@ from flask import Flask
 
 from registry import api, health, http, httperrors, pypi
 from registry.accounts import authorization
+from registry.accounts import pages as account_pages
 from registry.clock import Clock, utc_now
 from registry.revocations import routes as revocation_routes
 from registry.services import EXTENSION, Services
@@ -41,6 +42,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     app.register_blueprint(api.blueprint)
     app.register_blueprint(health.blueprint)
     pypi.install(app)
+    account_pages.install(app)
     app.register_blueprint(revocation_routes.blueprint)
     app.add_url_rule("/openapi.json", "openapi", api.openapi, methods=["GET"])
     if settings.tuf_dir is not None:
@@ -59,4 +61,5 @@ def _install_pages(app: Flask, settings: Settings) -> None:
 
     web.install(app)
     views.install(app, settings)
+    account_pages.install_pages(app)
     app.extensions[httperrors.ERROR_PAGE] = errors.error_page

@@ -29,7 +29,7 @@ ERROR_PAGE = "sealgate.error_page"
 ErrorPage: TypeAlias = Callable[[int, str, tuple[Problem, ...], str], ResponseReturnValue]
 """(status, title, problems, request id) -> response."""
 
-MACHINE_PATHS = ("/api/", "/openapi.json", "/healthz", "/readyz")
+MACHINE_PATHS = ("/api/", "/_/", "/openapi.json", "/healthz", "/readyz")
 RETRY_AFTER_SECONDS = "30"
 
 log = logging.getLogger("registry")

@@ -77,7 +77,8 @@ def _operation(
     body: Schema | None = None,
 ) -> Schema:
     responses = {str(status): answer for status, answer in answers.items()}
-    responses |= {str(status): _error(status) for status in sorted({*errors, 500, 503})}
+    common = {401, 500, 503} | ({403, 429} if body else set())
+    responses |= {str(status): _error(status) for status in sorted({*errors} | common)}
     operation: Schema = {"operationId": operation_id, "summary": summary, "responses": responses}
     if parameters:
         operation["parameters"] = parameters
@@ -152,6 +153,49 @@ COMPLETION_BODY: Schema = {
         }
     },
 }
+
+
+EXCHANGE_BODY: Schema = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"type": "object", "required": ["token"], "properties": {"token": TEXT}}
+        }
+    },
+}
+
+
+def _accounts() -> dict[str, dict[str, Schema]]:
+    return {
+        "/api/v1/account": {
+            "get": _operation(
+                "getAccount",
+                "Who a token or a session stands for, and what it may",
+                {200: _json("Account", "The account.")},
+                (403,),
+            )
+        },
+        "/_/oidc/audience": {
+            "get": _operation(
+                "getAudience",
+                "For whom a CI job's identity token must be, to be exchanged",
+                {200: _json("Audience", "The audience.")},
+                (404,),
+            )
+        },
+        "/_/oidc/mint-token": {
+            "post": _operation(
+                "mintToken",
+                "Exchange a CI job's identity token for an upload token",
+                {
+                    200: _json("Minted", "A token of 15 minutes."),
+                    422: _json("MintRefused", "The identity token is refused."),
+                },
+                (400, 404, 413),
+                body=EXCHANGE_BODY,
+            )
+        },
+    }
 
 
 def _paths(max_upload: int) -> dict[str, dict[str, Schema]]:
@@ -344,12 +388,16 @@ def document(base_url: str, max_upload: int) -> dict[str, Any]:
             "title": "Sealgate registry",
             "version": installed("sealgate"),
             "summary": "Submit, review and fetch signed plugins.",
-            "description": "Every write is a signed Sigstore bundle; there are no passwords and "
-            "no sessions. Every error is a problem document (RFC 9457).",
+            "description": "What bears trust is a signed Sigstore bundle; an API token says who is "
+            "connected, and opens what carries no trust. Every error is a problem document (RFC "
+            "9457).",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": base_url}],
         "security": [],
-        "paths": _paths(max_upload),
-        "components": {"schemas": SCHEMAS},
+        "paths": _paths(max_upload) | _accounts(),
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
     }

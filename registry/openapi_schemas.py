@@ -268,6 +268,30 @@ SCHEMAS: dict[str, Schema] = {
         entries=array(TEXT),
         consistency=array(TEXT),
     ),
+    "Account": closed(
+        "Who asks, and what they may.",
+        issuer=TEXT,
+        subject=TEXT,
+        roles=array(one_of("reviewer", "admin")),
+        token=optional(
+            closed(
+                "The API token that was presented.",
+                name=TEXT,
+                scopes=array(TEXT),
+                plugins=array(TEXT),
+            )
+        ),
+    ),
+    "Audience": closed("For whom identity tokens must be.", audience=TEXT),
+    "Minted": closed(
+        "A token that uploads.", success={"const": True}, token=TEXT, plugins=array(TEXT)
+    ),
+    "MintRefused": closed(
+        "Why an identity token is refused, in PyPI's words and in ours.",
+        message=TEXT,
+        errors=array({"type": "object", "required": ["code", "description"]}),
+        problems=array(ref("Problem")),
+    ),
     "Health": closed("The process answers.", status={"const": "ok"}),
     "Ready": closed(
         "Everything that the registry needs can be used.",

@@ -377,7 +377,6 @@ def _accounts(reader: _Reader) -> AccountSettings:
     for name in ("UPLOADS_PER_MINUTE", "SIGN_INS_PER_MINUTE"):
         if reader.has(name):
             found[name.lower()] = reader.number(name, int)
-    found["uploads_need_token"] = reader.has("UPLOADS_NEED_TOKEN")
     return AccountSettings(**found)
 
 

@@ -20,11 +20,9 @@ class AccountSettings:
         uploads_per_minute: uploads of one client in a minute; 0 for no bound.
         sign_ins_per_minute: sign-ins, and changes of tokens, of one client in a minute; 0 for no
             bound.
-        uploads_need_token: whether an upload must present an API token.
     """
 
     admins: frozenset[str] = frozenset()
     publisher_issuers: Path | None = None
     uploads_per_minute: int = UPLOADS_PER_MINUTE
     sign_ins_per_minute: int = SIGN_INS_PER_MINUTE
-    uploads_need_token: bool = False

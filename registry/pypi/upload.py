@@ -1,21 +1,27 @@
 """The upload interface of `uv publish` and `twine upload`: one more door to the one intake.
 
-User name and password that the tools send are not looked at: who submits is whom the attestation
-proves, here as everywhere.
+Who submits is whom the attestation proves, here as everywhere. An API token, where the tools send
+one, says who is connected and is held to its plugins; other passwords are not looked at.
 """
 
 from __future__ import annotations
+
+import logging
 
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
 from registry import evidence, intake
-from registry.errors import BadRequest, Unprocessable
+from registry.accounts.actors import current_actor
+from registry.accounts.authorization import token_for_other
+from registry.errors import BadRequest, Forbidden, Unprocessable
 from registry.pypi import attestations, form
 from registry.services import current
 from trust import strictjson, wheel
 from trust.errors import problem
 from trust.outcomes import Passed
+
+log = logging.getLogger("registry.accounts")
 
 HOW = "`sealgate attest WHEEL --account YOU` writes it beside the wheel"
 
@@ -29,7 +35,9 @@ def upload() -> ResponseReturnValue:
     sent = form.read(request)
     attested = _attested(sent)
     bundle = b""
-    if _is_plugin(sent, services.settings.max_upload_bytes):
+    plugin = _plugin(sent, services.settings.max_upload_bytes)
+    if plugin is not None:
+        _check_token(plugin)
         form.check(sent)
         bundle = _bundle(attested)
     # Else the intake refuses the wheel, in the words of every door, before it looks at the bundle.
@@ -41,10 +49,21 @@ def upload() -> ResponseReturnValue:
     )
 
 
-def _is_plugin(sent: form.Upload, limit: int) -> bool:
+def _plugin(sent: form.Upload, limit: int) -> str | None:
+    """Return the name of the plugin in a wheel; None for what the intake will refuse."""
     if len(sent.content) > limit:
-        return False
-    return isinstance(wheel.inspect_wheel(sent.content, sent.filename), Passed)
+        return None
+    outcome = wheel.inspect_wheel(sent.content, sent.filename)
+    return outcome.value.name if isinstance(outcome, Passed) else None
+
+
+def _check_token(plugin: str) -> None:
+    token = current_actor().token
+    if token is None:
+        return
+    if not token.covers(plugin):
+        raise Forbidden(token_for_other(plugin).why)
+    log.info("upload of %s with the token %r of %s", plugin, token.name, token.owner)
 
 
 def _attested(sent: form.Upload) -> bytes:
