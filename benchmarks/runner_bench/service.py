@@ -174,10 +174,11 @@ class Http(Variant):
         *,
         level: str,
         runtime: str,
+        driver: str = "engine",
         clients: tuple[int, ...] = (),
     ) -> None:
         super().__init__(name, title, clients=clients)
-        self._deployment, self._level, self._runtime = deployment, level, runtime
+        self._deployment, self._ran = deployment, (level, runtime, driver)
         self._client: Client | None = None
 
     @contextmanager
@@ -194,8 +195,8 @@ class Http(Variant):
         if reply["status"] != "ok":
             raise RuntimeError(f"{reply['status']}: {json.dumps(reply['error'])}")
         job.check(reply["result"])
-        ran = reply["sandbox"]["level"], reply["sandbox"]["runtime"]
-        if ran != (self._level, self._runtime) or not reply["receipt"]["checkpoint"]:
+        ran = tuple(reply["sandbox"][name] for name in ("level", "runtime", "driver"))
+        if ran != self._ran or not reply["receipt"]["checkpoint"]:
             raise RuntimeError(f"the call ran at {ran}, or has no receipt")
 
 
@@ -242,6 +243,15 @@ class Alone(Variant):
         job.check(done.result)
 
 
+@contextmanager
+def _direct(image: str) -> Iterator[Sandbox]:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-", dir=_on_disk()) as folder,
+        Sandbox.connect(image, pool=PoolSettings(), driver="oci", folder=Path(folder)) as sandbox,
+    ):
+        yield sandbox
+
+
 def services(image: str) -> list[Variant]:
     """Return the variants of Sealgate itself.
 
@@ -255,6 +265,11 @@ def services(image: str) -> list[Variant]:
         Alone("pool", "the pool of warm containers alone, without the service",
               lambda: Sandbox.connect(image, pool=PoolSettings()), level="container",
               clients=(2, 4)),
+        Http("oci_warm", "Sealgate over HTTP, a warm container each call, driver oci",
+             Deployment(image, {"runtime": "runc", "driver": "oci"}), level="container",
+             runtime="runc", driver="oci", clients=(4, 8)),
+        Alone("oci_pool", "the pool alone, driver oci", lambda: _direct(image),
+              level="container", clients=(2, 4)),
         Http("gvisor_warm", "Sealgate over HTTP, a warm gVisor container each call",
              Deployment(image, {"runtime": "runsc"}), level="container", runtime="runsc"),
         Http("cell_warm", "Sealgate over HTTP, a fresh cell each call",
