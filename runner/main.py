@@ -31,9 +31,10 @@ from runner.clock import SystemClock, iso
 from runner.copies import Copy, RotatingFile, StandardOutput
 from runner.distribution.service import Distribution
 from runner.distribution.trust_material import Pinned
-from runner.fetch import HttpRegistry
+from runner.fetch import HttpRegistry, Registry
 from runner.live_policy import LivePolicy
 from runner.metrics import Metrics
+from runner.mirror import PREFIX, MirrorRegistry
 from runner.output import FOLLOWERS
 from runner.policy import Policy
 from runner.policy_file import load_policy
@@ -273,7 +274,7 @@ def open_service(
             policy=policy,
             admissions=Admissions(
                 gate,
-                followed.registry if followed else HttpRegistry(policy.registry),
+                followed.registry if followed else _registry(policy.registry),
                 policy,
                 clock,
                 bindings=learned.bindings,
@@ -326,6 +327,11 @@ def _revocations(
     follower = Follower(rule, policy, BundleVerifier(root), store, clock)
     stack.callback(follower.close)
     return follower
+
+
+def _registry(address: str) -> Registry:
+    """Return what the policy's `registry` names: a registry, or a mirror."""
+    return MirrorRegistry(address) if address.startswith(PREFIX) else HttpRegistry(address)
 
 
 def _layout_of(gate: Gate) -> VerifiedLayout:

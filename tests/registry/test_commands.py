@@ -117,6 +117,13 @@ def test_the_whole_road_by_commands(deployment: Deployment, tmp_path: Path) -> N
     assert len(list(folder.glob("*.sigstore.json"))) == 5
     assert sealgate(deployment, "verify", folder).returncode == 0
 
+    mirror = tmp_path / "mirror"
+    exported = sealgate(deployment, "export", "example-plugin==1.0.0", "--into", mirror)
+    assert exported.returncode == 0, exported.stderr
+    version = mirror / "example-plugin" / "1.0.0"
+    assert sealgate(deployment, "verify", version).returncode == 0
+    assert (mirror / "example-plugin" / "index.json").exists()
+
     other = sealgate(deployment, "fetch", "example-plugin==1.0.0", "--into", tmp_path)
     assert other.returncode == 0
     (tmp_path / "strange-1.0-py3-none-any.whl").write_bytes(b"")
