@@ -47,8 +47,8 @@ class _Exhausted(Exception):
     """The validation took more than it may."""
 
 
-def _spend() -> None:
-    _budget.steps -= 1
+def _spend(steps: int = 1) -> None:
+    _budget.steps -= max(steps, 1)
     if _budget.steps < 0 or time.monotonic() > _budget.deadline:
         raise _Exhausted
 
@@ -127,6 +127,13 @@ def _unique_items(
             yield ValidationError("the array has an item twice")
 
 
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "array": (list,), "boolean": (bool,), "integer": (int,), "null": (type(None),),
+    "number": (int, float), "object": (dict,), "string": (str,),
+}  # fmt: skip
+"""The types that most values of each JSON type have; others ask the library."""
+
+
 def _items(
     validator: Any, items: Any, instance: Any, schema: Mapping[str, Any]
 ) -> Iterator[ValidationError]:
@@ -135,8 +142,12 @@ def _items(
         yield from _LIBRARY_ITEMS(validator, items, instance, schema)
         return
     types = items["type"] if isinstance(items["type"], list) else [items["type"]]
-    for index in range(len(schema.get("prefixItems", ())), len(instance)):
-        _spend()
+    plain = {kind for each in types for kind in _PLAIN.get(each, ())}
+    first = len(schema.get("prefixItems", ()))
+    _spend(len(instance) - first)
+    for index in range(first, len(instance)):
+        if type(instance[index]) in plain:
+            continue
         if not any(validator.is_type(instance[index], each) for each in types):
             yield from validator.descend(instance[index], items, path=index)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from trust.errors import SealgateError, problem
@@ -40,6 +41,8 @@ def _refuse(what: str, value: object, expected: str) -> NoReturn:
 
 
 def _check_depth(text: str, max_depth: int) -> None:
+    if text.count("[") + text.count("{") <= max_depth:
+        return
     depth = 0
     for match in _TOKENS.finditer(text):
         token = match.group()
@@ -79,6 +82,20 @@ def _integer(text: str) -> int:
     return int(text)
 
 
+def _decoder(integer: Callable[[str], int]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_object,
+        parse_constant=_constant,
+        parse_float=_float,
+        parse_int=integer,
+    )
+
+
+_DECODER = _decoder(_integer)
+_SHORT = _decoder(int)
+"""For text that is too short to hold an integer that is too long."""
+
+
 def loads(
     data: bytes, *, max_bytes: int = DEFAULT_MAX_BYTES, max_depth: int = DEFAULT_MAX_DEPTH
 ) -> Any:
@@ -100,13 +117,7 @@ def loads(
         _refuse("the JSON is not UTF-8", data[error.start : error.start + 8], "UTF-8 (RFC 3629)")
     _check_depth(text, max_depth)
     try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_constant=_constant,
-            parse_float=_float,
-            parse_int=_integer,
-        )
+        value = (_SHORT if len(text) <= MAX_INTEGER_DIGITS else _DECODER).decode(text)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}: {error.msg}"
         _refuse("the JSON cannot be parsed", place, "one JSON value (RFC 8259)")
