@@ -13,7 +13,7 @@ from runner.sandbox.container import GRACE_SECONDS, WarmContainer
 from runner.sandbox.control import Control
 from runner.sandbox.engine import Engine
 from runner.sandbox.errors import ContainerGone, DeadlinePassed, ProtocolViolation
-from runner.sandbox.frames import Request, Response
+from runner.sandbox.frames import LiveReader, Request, Response, live_reader
 from runner.sandbox.harness import cell_protocol, protocol
 from trust.wheel import Limits
 
@@ -27,9 +27,10 @@ STOP_SECONDS = 1.0
 class _Pending:
     """A call that waits for its response."""
 
-    __slots__ = ("answered", "error", "event", "nonce", "response")
+    __slots__ = ("answered", "error", "event", "live", "nonce", "response")
 
-    def __init__(self) -> None:
+    def __init__(self, live: LiveReader | None) -> None:
+        self.live = live
         self.nonce = secrets.token_bytes(protocol.NONCE_BYTES)
         self.event = threading.Event()
         """It was answered, or told to end."""
@@ -107,14 +108,18 @@ class CellContainer(WarmContainer):
         error: Exception
         try:
             while True:
-                # no more can be on its way than one response of each cell
-                self._reader.allow(self.cells * frames.response_bound(self._output_bytes))
-                header = frames.read_header(self._reader, self._output_bytes)
-                with self._lock:
-                    pending = self._pending.get(header.number)
-                if pending is None:
-                    raise ProtocolViolation(f"a response to call {header.number}, which is not")
+                # no more can be on its way than one response of each cell, and the backlog
+                most = self.cells * frames.response_bound(self._output_bytes)
+                self._reader.allow(most + protocol.MAX_BACKLOG)
+                start = self._reader.take(protocol.MAGIC_BYTES)
+                if start == cell_protocol.LOG_MAGIC:
+                    self._take_log(start)
+                    continue
+                header = frames.read_header(self._reader, start, self._output_bytes)
+                pending = self._waiting(header.number)
                 response = frames.read_response(self._reader, header, pending.nonce)
+                if pending.live is not None:
+                    pending.live.finish(response.stdout, response.stderr)
                 if response.killed_for_memory:
                     self.surprise = "the kernel killed a process for memory"
                 with self._lock:
@@ -132,6 +137,21 @@ class CellContainer(WarmContainer):
             pending.answered.set()
             pending.event.set()
 
+    def _waiting(self, number: int) -> _Pending:
+        with self._lock:
+            pending = self._pending.get(number)
+        if pending is None:
+            raise ProtocolViolation(f"a frame of call {number}, which is not")
+        return pending
+
+    def _take_log(self, start: bytes) -> None:
+        header = frames.read_log(self._reader, start)
+        live = self._waiting(header.number).live
+        if live is None:
+            raise ProtocolViolation(f"a log frame of call {header.number}, which asked for none")
+        live.check(header.stream, header.length, header.left_out, header.tag)
+        live.give(header.stream, header.left_out, self._reader.take(header.length))
+
     def call(self, request: Request, control: Control | None = None) -> Response:
         """Send one call and wait for its response; safe to use from several threads.
 
@@ -146,9 +166,9 @@ class CellContainer(WarmContainer):
             ProtocolViolation: what came is not a response to any call.
             ValueError: the request does not fit the protocol.
         """
-        pending = _Pending()
+        pending = _Pending(live_reader(request))
         number = next(self._numbers) & 0xFFFFFFFF
-        frame = frames.encode_call(request, number, pending.nonce)
+        frame = frames.encode_call(request, number, pending.nonce, pending.live)
         deadline = time.monotonic() + request.wall_seconds + GRACE_SECONDS
         with self._lock:
             if self._listener is None or not self._listener.is_alive():

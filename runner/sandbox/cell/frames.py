@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from runner.sandbox import options
 from runner.sandbox.errors import ProtocolViolation
-from runner.sandbox.frames import Request, Response, StreamReader
+from runner.sandbox.frames import LiveReader, Request, Response, StreamReader
 from runner.sandbox.harness import cell_protocol, protocol
 from trust.wheel import Limits
 
@@ -38,6 +38,17 @@ class Header:
     killed_for_memory: int
     denied_processes: int
     nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LogHeader:
+    """What stands before the data of a log frame."""
+
+    number: int
+    stream: int
+    length: int
+    left_out: int
+    tag: bytes
 
 
 def encode_setup(wheel: bytes, program: bytes, limits: Limits, cells: int) -> bytes:
@@ -81,7 +92,9 @@ def decode_done(data: bytes) -> Ready:
     return Ready(step, number, bool(compiled))
 
 
-def encode_call(request: Request, number: int, nonce: bytes) -> bytes:
+def encode_call(
+    request: Request, number: int, nonce: bytes, live: LiveReader | None = None
+) -> bytes:
     """Return the frame of one call; the wheel has gone there before.
 
     Raises:
@@ -104,6 +117,8 @@ def encode_call(request: Request, number: int, nonce: bytes) -> bytes:
         len(module),
         len(qualname),
         max(1, int(request.wall_seconds * 1000)),
+        0 if live is None else protocol.LIVE,
+        bytes(protocol.TAG_BYTES) if live is None else live.tag,
         nonce,
     )
     return b"".join((header, module, qualname, request.arguments))
@@ -119,14 +134,27 @@ def response_bound(output_bytes: int) -> int:
     return cell_protocol.RESPONSE.size + max(output_bytes, protocol.MAX_ERROR) + output_bytes
 
 
-def read_header(reader: StreamReader, output_bytes: int) -> Header:
-    """Read the fixed part of the next response, and hold its lengths to their bounds.
+def read_log(reader: StreamReader, start: bytes) -> LogHeader:
+    """Read the header of a log frame that begins with `start`; its lengths are not checked yet.
+
+    Raises:
+        ContainerGone: the stream ended.
+    """
+    rest = reader.take(cell_protocol.LOG.size - len(start))
+    return LogHeader(*cell_protocol.LOG.unpack(start + rest)[1:])
+
+
+def read_header(reader: StreamReader, start: bytes, output_bytes: int) -> Header:
+    """Read the fixed part of a response that begins with `start`, and hold its lengths to their
+    bounds.
 
     Raises:
         ContainerGone: the stream ended.
         ProtocolViolation: it is no such thing.
     """
-    fields = cell_protocol.RESPONSE.unpack(reader.take(cell_protocol.RESPONSE.size))
+    fields = cell_protocol.RESPONSE.unpack(
+        start + reader.take(cell_protocol.RESPONSE.size - len(start))
+    )
     magic, number, ending, result, stdout, stderr, exit_code, cpu, peak, killed, denied, nonce = (
         fields
     )

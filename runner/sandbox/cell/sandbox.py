@@ -233,6 +233,7 @@ class CellSandbox:
             wall_seconds=job.limits.wall_seconds,
             cpu_seconds=job.limits.cpu_seconds,
             output_bytes=job.limits.output_bytes,
+            live=job.control.live,
         )
         began = time.monotonic()
 

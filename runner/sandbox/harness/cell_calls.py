@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from . import cell_meter, cell_protocol, protocol
+from .live import Live, Outlet
 
 CHUNK = 1 << 16
 TOP = 0xFFFFFFFF
@@ -22,7 +23,9 @@ class Call:
 
     def __init__(self, header: tuple[Any, ...]) -> None:
         """Take the fields of `cell_protocol.CALL`, checked by `well_formed`."""
-        _, self.number, self.arguments, self.module, self.name, wall, self.nonce = header
+        _, self.number, self.arguments, self.module, self.name, wall, flags = header[:7]
+        self.tag, self.nonce = header[7:]
+        self.live = flags == protocol.LIVE
         self.end = time.monotonic() + wall / 1000
         self.parts = b""
 
@@ -35,14 +38,22 @@ class Call:
     @staticmethod
     def well_formed(header: tuple[Any, ...]) -> bool:
         """Whether every field is in its bounds."""
-        magic, _, arguments, module, name, wall, _ = header
+        magic, _, arguments, module, name, wall, flags, _, _ = header
         return bool(
             magic == cell_protocol.CALL_MAGIC
             and 0 < arguments <= protocol.MAX_ARGUMENTS
             and 0 < module <= protocol.MAX_NAME
             and 0 < name <= protocol.MAX_NAME
             and wall > 0
+            and flags in (0, protocol.LIVE)
         )
+
+    def log_frame(self, stream: int, left_out: int, data: bytes) -> bytes:
+        """Return a frame with output for the runner."""
+        header = cell_protocol.LOG.pack(
+            cell_protocol.LOG_MAGIC, self.number, stream, len(data), left_out, self.tag
+        )
+        return header + data
 
 
 class Cell:
@@ -56,6 +67,7 @@ class Cell:
         self.open = set(ends)
         self.ready = False
         self.call: Call | None = None
+        self.live: Live | None = None
         self.report: tuple[int, int, int] | None = None
         """Exit code, CPU microseconds and peak KiB, once the cell has been reaped."""
         self.peak = 0
@@ -98,9 +110,11 @@ class Cell:
         self.ready = step == 0
         return step, number
 
-    def begin(self, call: Call) -> None:
-        """Send the call's task."""
+    def begin(self, call: Call, outlet: Outlet) -> None:
+        """Send the call's task; what it writes goes to `outlet` as it comes, if that is wanted."""
         self.call = call
+        if call.live:
+            self.live = Live(outlet, call.log_frame)
         task = cell_protocol.TASK.pack(call.arguments, call.module, call.name)
         view = memoryview(task + call.parts)
         call.parts = b""
@@ -127,6 +141,8 @@ class Cell:
     def _take_log(self, which: int, data: bytes) -> int | None:
         room = self._output_bytes - len(self._out[0]) - len(self._out[1])
         self._out[which] += data[:room]
+        if self.live is not None:
+            self.live.take(which, data[:room], time.monotonic())
         return protocol.OUTPUT_LIMIT if len(data) > room else None
 
     def take(self, fd: int) -> int | None:

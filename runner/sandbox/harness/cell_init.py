@@ -24,6 +24,7 @@ from typing import Any, NoReturn
 from . import cell_meter, cell_protocol, cell_steps, cell_worker, cell_zygote, protocol
 from .cell_calls import Call, Cell
 from .cell_steps import CellLimits, StepFailed, Steps
+from .live import Outlet
 from .meters import Meters
 
 PR_SET_DUMPABLE = 4
@@ -70,6 +71,7 @@ class Supervisor:
     ) -> None:
         self._stdin = stdin
         self._stdout = stdout
+        self._outlet = Outlet(stdout)
         self._control = control
         self._proc = proc
         self._limits = limits
@@ -147,7 +149,7 @@ class Supervisor:
         for call in self._queue:
             if call.number == number:
                 self._queue.remove(call)
-                _write(self._stdout, call.never_begun())
+                self._outlet.finish(call.never_begun())
                 return
         for cell in self._running.values():
             if cell.call is not None and cell.call.number == number:
@@ -159,7 +161,7 @@ class Supervisor:
         if not self._running:
             self._next_tick = time.monotonic() + TICK_SECONDS
         self._running[cell.serial] = cell
-        cell.begin(call)
+        cell.begin(call, self._outlet)
         self._watch(cell, cell.logs)
 
     def _watch(self, cell: Cell, fds: list[int]) -> None:
@@ -238,7 +240,7 @@ class Supervisor:
         frame = cell.response(ending, self._proc, killed - self._killed_before, denied)
         self._killed_before = killed
         self._kill(cell)
-        _write(self._stdout, frame)
+        self._outlet.finish(frame)
 
     def _tick(self) -> None:
         """Hold every running call to its wall clock, CPU time and memory."""
@@ -251,6 +253,8 @@ class Supervisor:
         for cell in list(self._running.values()):
             if cell.call is None:
                 continue
+            if cell.live is not None:
+                cell.live.tick(now)
             pids = family.of(cell.pid)
             micros = family.micros(pids)
             resident = family.resident(pids, self._limits.memory_bytes)

@@ -4,7 +4,8 @@ All integers are unsigned and big-endian unless their format says otherwise. The
 writes `protocol.READY`, takes one `SETUP` (followed by the filter and the wheel), and answers it
 with one `DONE`. From then on it takes `CALL` frames at any time (followed by the module name, the
 qualified name and the arguments) and writes one `RESPONSE` for each, in any order, followed by
-the result, stdout and stderr. Endings and usage are those of `protocol`.
+the result, stdout and stderr; before it come `LOG` frames, if the call asked for them. Endings and
+usage are those of `protocol`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import struct
 
 SETUP_MAGIC = b"SGS1"
 DONE_MAGIC = b"SGD1"
-CALL_MAGIC = b"SGC1"
+CALL_MAGIC = b"SGC2"
+LOG_MAGIC = b"SGM1"
 CANCEL_MAGIC = b"SGX1"
 RESPONSE_MAGIC = b"SGB1"
 ANNOUNCE_MAGIC = b"SGN1"
@@ -26,9 +28,12 @@ DONE = struct.Struct(">4sBBxxi")
 """magic, the step that failed (0: none, the container takes calls), whether compiled code is at
 hand, errno (signed)."""
 
-CALL = struct.Struct(">4sIIHHI32s")
-"""magic, call number, argument bytes, module bytes, qualified name bytes, wall milliseconds,
-nonce."""
+CALL = struct.Struct(">4sIIHHIBxxx16s32s")
+"""magic, call number, argument bytes, module bytes, qualified name bytes, wall milliseconds, flags
+(`protocol.LIVE` or none), tag of `LOG` frames, nonce."""
+
+LOG = struct.Struct(">4sIBxxxII16s")
+"""magic, call number, stream, data bytes, bytes left out before them, tag; as `protocol.LOG`."""
 
 CANCEL = struct.Struct(">4sI")
 """magic, call number; comes where a `CALL` may come, which begins in the same way. A call that is
