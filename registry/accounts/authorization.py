@@ -58,14 +58,14 @@ class Line:
         access: who may call the route.
         scope: the scope of the tokens that open it; None: no token does.
         rate: what its calls are counted as; None: they are not counted.
-        names_plugin: whether the view itself holds a token's plugins against the body, where the
-            address has no plugin's name. Else tokens for some plugins only are refused there.
+        any_plugin: whether a token for some plugins only is taken though the address names none:
+            the view holds it against the body, or tells nothing about a plugin.
     """
 
     access: Access
     scope: Scope | None = None
     rate: Rate | None = None
-    names_plugin: bool = False
+    any_plugin: bool = False
 
 
 PUBLIC, BUNDLE, SIGNED_IN = Access.PUBLIC, Access.BUNDLE, Access.SIGNED_IN
@@ -92,6 +92,9 @@ TABLE: Mapping[tuple[str, str], Line] = {
     ("GET", "/review/<name>/<version>"): Line(PUBLIC),
     ("POST", "/review/<name>/<version>"): Line(BUNDLE, Scope.REVIEW, Rate.UPLOAD),
     ("GET", "/review/<name>/<version>/files"): Line(PUBLIC),
+    ("GET", "/review/<name>/<version>/tree"): Line(PUBLIC),
+    ("GET", "/review/<name>/<version>/search"): Line(PUBLIC),
+    ("POST", "/review/<name>/<version>/comments"): Line(SIGNED_IN, rate=Rate.UPLOAD),
     ("GET", "/assets/<digest>/<name>"): Line(PUBLIC),
     # Signing in and out.
     ("GET", "/signin"): Line(PUBLIC, rate=Rate.SIGN_IN),
@@ -109,7 +112,7 @@ TABLE: Mapping[tuple[str, str], Line] = {
     ("POST", "/plugins/<name>/publishers/<int:number>/remove"): Line(AUTHOR),
     ("GET", "/admin/tokens"): Line(ADMIN),
     ("POST", "/admin/tokens/<int:number>/revoke"): Line(ADMIN),
-    ("GET", "/api/v1/account"): Line(SIGNED_IN, Scope.READ),
+    ("GET", "/api/v1/account"): Line(SIGNED_IN, Scope.READ, any_plugin=True),
     ("GET", "/_/oidc/audience"): Line(PUBLIC),
     ("POST", "/_/oidc/mint-token"): Line(PUBLIC, rate=Rate.TOKENS),
     # The JSON API.
@@ -132,8 +135,11 @@ TABLE: Mapping[tuple[str, str], Line] = {
     ("GET", "/openapi.json"): Line(PUBLIC),
     ("GET", "/healthz"): Line(PUBLIC),
     ("GET", "/readyz"): Line(PUBLIC),
+    # The TUF repository's files.
+    ("GET", "/tuf/metadata/<name>"): Line(PUBLIC),
+    ("GET", "/tuf/targets/<path:path>"): Line(PUBLIC),
     # Packaging tools.
-    ("POST", "/legacy/"): Line(BUNDLE, Scope.SUBMIT, Rate.UPLOAD, names_plugin=True),
+    ("POST", "/legacy/"): Line(BUNDLE, Scope.SUBMIT, Rate.UPLOAD, any_plugin=True),
     ("GET", "/simple/"): Line(PUBLIC),
     ("GET", "/simple/<name>/"): Line(PUBLIC),
     ("GET", "/files/<sha256>/<filename>"): Line(PUBLIC),
@@ -184,7 +190,7 @@ def decide(
                 f"scopes {', '.join(sorted(token.scopes))}",
                 f"the scope {line.scope}" if line.scope else "a person who is signed in",
             )
-        if not line.names_plugin and not token.covers(plugin or ""):
+        if not line.any_plugin and not token.covers(plugin or ""):
             return token_for_other(plugin or "any plugin")
     if line.access is BUNDLE:
         return Allowed()

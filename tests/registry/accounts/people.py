@@ -7,6 +7,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask.testing import FlaskClient
 
@@ -21,7 +22,7 @@ from tests.support.registry import BASE_URL, RegistryFixture
 from trust.identity import Identity
 
 ADMIN = "admin@example.com"
-OWN = {"Origin": BASE_URL, "Sec-Fetch-Site": "same-origin", "Host": "registry.test"}
+OWN = {"Origin": BASE_URL, "Sec-Fetch-Site": "same-origin"}
 """What a browser sends with a form of the registry's own pages."""
 
 __all__ = ["ADMIN", "AUTHOR", "OTHER", "OWN", "REVIEWERS", "Town"]
@@ -42,6 +43,9 @@ class Town:
             sign_in=SignIn(trust.issuer, "registry", folder / "session.key"),
             accounts=AccountSettings(**(own | accounts)),
         )
+
+        # Where test clients send their requests, and so what cookies are for.
+        self.registry.app.config["SERVER_NAME"] = urlsplit(BASE_URL).netloc
 
     def identity(self, who: str) -> Identity:
         """Return the identity that a sign-in gives somebody."""
@@ -64,7 +68,7 @@ class Town:
                     browser="a test",
                 )
             )
-        with client.session_transaction(base_url=BASE_URL) as session:
+        with client.session_transaction() as session:
             session["person"] = {
                 "issuer": self.registry.trust.issuer,
                 "subject": who,
