@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from registry import queries
+from registry import listing, queries
 from registry.readmodel import EvidenceView, FindingView, ScanView, VersionView
 from registry.report import read_report
 from registry.services import Services, current
@@ -29,7 +29,7 @@ def home() -> str:
     text = request.args.get("q", "").replace("\0", "").strip()[:MAX_QUERY]
     return render_template(
         "home.html",
-        page=queries.search_plugins(services, text, page_number()),
+        page=listing.plugins(services, text, page_number()),
         recent=queries.recent(services, 6) if not text else (),
         text=text,
     )
@@ -38,14 +38,13 @@ def home() -> str:
 def plugin(name: str) -> str | Response:
     """One plugin: its owner, its versions, the methods of the one that callers get."""
     services = current()
-    view = queries.plugin(services, name)
+    view = listing.plugin(services, name, page_number())
     if view.name != name:
         return redirect(url_for("web.plugin", name=view.name), 308)
-    shown = view.latest or (view.versions[0].version if view.versions else None)
     return render_template(
         "plugin.html",
         plugin=view,
-        version=queries.version(services, name, shown) if shown else None,
+        version=queries.version(services, name, view.shown) if view.shown else None,
     )
 
 

@@ -9,12 +9,13 @@ from flask import Response as FlaskResponse
 from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from registry import forms, queries
+from registry import forms, listing, queries
 from registry.author_desk import desk
 from registry.httperrors import status_of
+from registry.listing import PluginPage
 from registry.operations import journal, stops
 from registry.operations.stops import StopView
-from registry.readmodel import SignerView
+from registry.readmodel import SignerView, VersionLine
 from registry.revocations import intake
 from registry.services import current
 from registry.settings import MAX_BUNDLE
@@ -23,9 +24,6 @@ from registry.web.browse import MAX_QUERY
 from registry.web.security import require_same_origin
 from trust.errors import Problem, SealgateError
 from trust.identity import Identity
-
-MAX_CHOICES = 200
-"""Versions that the form offers; an older one is named on its own page."""
 
 
 def stops_on(
@@ -80,13 +78,32 @@ def send_stop(name: str) -> Response | tuple[FlaskResponse, int]:
     return redirect(url_for("web.plugin", name=target.plugin or name), 303)
 
 
+def _choices(view: PluginPage, number: str) -> list[VersionLine]:
+    """Return the versions that the form offers: the highest, and the one that was asked for."""
+    found = list(view.versions.items)
+    if number and all(line.version != number for line in found):
+        asked = queries.version(current(), view.name, number)
+        found.insert(
+            0,
+            VersionLine(
+                asked.version,
+                asked.sha256,
+                asked.state,
+                asked.waits_for,
+                asked.submitted_at,
+                asked.published_at,
+            ),
+        )
+    return found
+
+
 def _stop_page(name: str, problems: tuple[Problem, ...]) -> FlaskResponse:
     services, offer = current(), signing.offered()
-    view = queries.plugin(services, name)
+    view = listing.plugin(services, name)
     html = render_template(
         "stop.html",
         plugin=view,
-        versions=view.versions[:MAX_CHOICES],
+        versions=_choices(view, request.args.get("version", "")),
         chosen=request.args.get("version", ""),
         lifts=[s for s in stops_on(view.name) if s.action == "quarantine"],
         problems=problems,
