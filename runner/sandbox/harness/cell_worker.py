@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import marshal
 import os
 import signal
@@ -42,7 +43,11 @@ def _await_the_end(_: int, pause: Callable[[], None] = signal.pause) -> NoReturn
 
 
 class CompiledWheelLoader(wheelfinder.WheelLoader):
-    """A wheel with its modules' code compiled by an earlier cell, which ran none of it."""
+    """A wheel with its modules' code compiled by an earlier cell, which ran none of it.
+
+    That cell has also listed the members, so that the archive is opened only where a call reads
+    data of its wheel.
+    """
 
     def __init__(self, wheel: bytes, compiled: bytes) -> None:
         """Take the wheel and what `compile_all` made of it, or b"".
@@ -50,13 +55,20 @@ class CompiledWheelLoader(wheelfinder.WheelLoader):
         Raises:
             zipfile.BadZipFile: the wheel is no archive.
         """
-        super().__init__(wheel)
-        self._compiled: dict[str, bytes] = {}
-        if compiled:
-            try:
-                self._compiled = dict(marshal.loads(compiled))  # noqa: S302 - in a cell, of a cell
-            except (ValueError, EOFError, TypeError):
-                self._compiled = {}
+        self._wheel = wheel
+        try:
+            # in a cell, of a cell
+            self._names, self._folders, self._compiled = marshal.loads(compiled)  # noqa: S302
+        except (ValueError, EOFError, TypeError):
+            self._compiled = {}
+            super().__init__(wheel)
+
+    def __getattr__(self, name: str) -> Any:
+        """Open the archive when somebody asks for it."""
+        if name != "_archive":
+            raise AttributeError(name)
+        self._archive = zipfile.ZipFile(io.BytesIO(self._wheel))
+        return self._archive
 
     def get_code(self, fullname: str) -> Any:
         """Return a module's code: compiled already, or compiled now."""
@@ -79,7 +91,7 @@ def compile_all(wheel: bytes, answer: int) -> NoReturn:
             compiled[name] = marshal.dumps(loader.get_code(name))
         except (SyntaxError, ValueError, MemoryError, RecursionError, zipfile.BadZipFile):
             continue
-    payload = marshal.dumps(compiled)
+    payload = marshal.dumps((loader._names, loader._folders, compiled))
     _write(answer, protocol.ANSWER.pack(protocol.RESULT, len(payload)) + payload)
     os._exit(0)
 
