@@ -6,8 +6,11 @@ the probe then reads the kernel's own word for it (mount flags, /proc/self/statu
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +19,11 @@ import pytest
 
 from runner.sandbox import Sandbox
 from runner.sandbox.engine import Engine
+from runner.sandbox.errors import ContainerGone
 from runner.sandbox.execution import DriverName
+from runner.sandbox.frames import Request
 from runner.sandbox.options import Hardening
-from tests.support.sandbox import QUICK, containers_of, run
+from tests.support.sandbox import QUICK, containers_of, job, run
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -257,6 +262,66 @@ def run(arguments):
     swapping = dataclasses.replace(FULL, swap=True)
     with Sandbox.connect(image_id, hardening=swapping, driver=driver, folder=images) as sandbox:
         assert run(sandbox, probe).result not in (str(QUICK.memory_bytes), "0")
+
+
+HOLDS_SOCKETS = """
+import socket, time
+
+def run(arguments):
+    held = [socket.socketpair() for _ in range(20)]
+    print("held", flush=True)
+    time.sleep(60)
+"""
+COUNTS_SOCKETS = """
+def run(arguments):
+    return len(open("/proc/net/unix").readlines()) - 1
+"""
+
+
+def beside(holder: Sandbox, counter: Callable[[str], Sandbox]) -> Any:
+    """Return how many sockets a call sees while another one, in another container, holds 40."""
+    container = holder.start_container(QUICK, "holder")
+    call = job(HOLDS_SOCKETS)
+    heard = threading.Event()
+
+    def hold() -> None:
+        request = Request(call.wheel, call.module, call.qualname, b"{}", 20.0, 2, 10000)
+        live = dataclasses.replace(request, live=lambda *_: heard.set())
+        with contextlib.suppress(ContainerGone):
+            container.call(live)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        assert heard.wait(10)
+        with counter(container.id) as other:
+            return run(other, COUNTS_SOCKETS).result
+    finally:
+        container.kill()
+        thread.join()
+        container.destroy()
+
+
+@pytest.mark.parametrize("driver", ["engine", "oci"])
+def test_no_call_sees_another_calls_sockets(
+    driver: DriverName, image_id: str, images: Path
+) -> None:
+    """A network namespace of its own, although it is empty: /proc/net tells about all in one."""
+
+    def own(_: str) -> Sandbox:
+        return Sandbox.connect(image_id, driver=driver, folder=images)
+
+    with own("") as holder:
+        assert beside(holder, own) == 0
+
+
+def test_a_shared_network_namespace_tells_about_others(image_id: str) -> None:
+    def sharing(container: str) -> Sandbox:
+        shared = dataclasses.replace(FULL, network=f"container:{container}", hostname="")
+        return Sandbox.connect(image_id, hardening=shared)
+
+    with Sandbox.connect(image_id) as holder:
+        assert beside(holder, sharing) == 40
 
 
 @pytest.mark.parametrize(("driver", "kept"), [("none", False), ("json-file", True)])
