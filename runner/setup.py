@@ -96,6 +96,7 @@ def default_policy(
     callers: Mapping[str, str],
     plugins: Mapping[str, Sequence[Identity]],
     runtime: str = "runc",
+    driver: str = "engine",
 ) -> dict[str, Any]:
     """Return a first policy, which allows every caller every method of every named plugin.
 
@@ -105,12 +106,13 @@ def default_policy(
         callers: name -> token digest (hexadecimal SHA-256).
         plugins: name -> who may publish it.
         runtime: the OCI runtime.
+        driver: what makes the containers, `engine` or `oci`.
     """
     allow = [{"plugin": name, "versions": "*", "methods": ["*"]} for name in plugins]
     return {
         "schema_version": 1,
         "image": image,
-        "sandbox": {"runtime": runtime},
+        "sandbox": {"runtime": runtime, "driver": driver},
         "registry": registry,
         "admission_max_age_seconds": 300,
         "callers": [

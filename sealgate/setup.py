@@ -66,6 +66,7 @@ class Plan:
         plugins: plugin name -> the author who may publish it.
         callers: names of the runner's callers; each may call every plugin named here.
         runtime: the engine's runtime for the sandbox, `runc` or `runsc`.
+        driver: what makes the containers of calls, `engine` or `oci`.
         image: the runtime image's id, `sha256:...`.
         revokers: e-mail addresses of those who may revoke anything.
     """
@@ -84,6 +85,7 @@ class Plan:
     )
     callers: Sequence[str] = ("demo",)
     runtime: str = "runc"
+    driver: str = "engine"
     revokers: Sequence[str] = ("security@example.com",)
 
 
@@ -250,6 +252,7 @@ def _policy(deployment: Deployment, plan: Plan) -> dict[str, Any]:
             for name, author in sorted(plan.plugins.items())
         },
         runtime=plan.runtime,
+        driver=plan.driver,
     )
     policy["revocation"] = {
         "poll_seconds": REVOCATION_POLL_SECONDS,

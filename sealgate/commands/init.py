@@ -33,6 +33,13 @@ from sealgate.setup import Plan, initialise
     "--plugin", "plugins", multiple=True, metavar="NAME=AUTHOR", help="Who may publish a plugin."
 )
 @click.option("--runtime", default="runc", show_default=True, help="Runtime: runc or runsc.")
+@click.option(
+    "--driver",
+    type=click.Choice(["engine", "oci"]),
+    default="engine",
+    show_default=True,
+    help="What makes the containers of calls; oci needs a runner that is root's.",
+)
 @click.option("--image", help="Id of the runtime image (default: build it, or use the one built).")
 @click.pass_obj
 def command(
@@ -45,6 +52,7 @@ def command(
     threshold: int,
     plugins: tuple[str, ...],
     runtime: str,
+    driver: str,
     image: str | None,
 ) -> None:
     """Set up a local deployment: keys/, var/, accounts, layout, policy.
@@ -55,6 +63,8 @@ def command(
     given: dict[str, object] = {}
     if authors:
         given["authors"] = authors
+    if driver != "engine":
+        given["driver"] = driver
     if reviewers:
         given["reviewers"] = reviewers
     if revokers:
