@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import marshal
 import os
 import signal
@@ -45,7 +44,7 @@ def _await_the_end(_: int, pause: Callable[[], None] = signal.pause) -> NoReturn
 class CompiledWheelLoader(wheelfinder.WheelLoader):
     """A wheel with its modules' code compiled by an earlier cell, which ran none of it.
 
-    That cell has also listed the members, so that the archive is opened only where a call reads
+    That cell has also listed the members, so that an archive is opened only where a call reads
     data of its wheel.
     """
 
@@ -64,11 +63,11 @@ class CompiledWheelLoader(wheelfinder.WheelLoader):
             super().__init__(wheel)
 
     def __getattr__(self, name: str) -> Any:
-        """Open the archive when somebody asks for it."""
-        if name != "_archive":
+        """Open the archives when somebody asks for them."""
+        if name != "_archives":
             raise AttributeError(name)
-        self._archive = zipfile.ZipFile(io.BytesIO(self._wheel))
-        return self._archive
+        self._archives = wheelfinder.WheelLoader(self._wheel)._archives
+        return self._archives
 
     def get_code(self, fullname: str) -> Any:
         """Return a module's code: compiled already, or compiled now."""
