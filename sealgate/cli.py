@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "token": ("sealgate.commands.token", "print an identity token of the embedded authority"),
     "check": ("sealgate.commands.check", "check a wheel's structure and manifest"),
     "scan": ("sealgate.commands.scan", "scan a wheel as the registry does"),
+    "adopt": ("sealgate.commands.adopt", "make a plugin of functions of a third-party wheel"),
     "submit": ("sealgate.commands.submit", "sign a wheel and submit it to the registry"),
     "attest": ("sealgate.commands.attest", "sign a wheel for `uv publish` and `twine upload`"),
     "status": ("sealgate.commands.status", "show where a version stands and what it waits for"),

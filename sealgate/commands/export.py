@@ -105,7 +105,7 @@ def write(
         OSError: a file cannot be written.
     """
     index = plugin / "index.json"
-    document = {"name": release.name, "versions": []}
+    document: dict[str, Any] = {"name": release.name, "versions": []}
     if index.exists():
         document = json.loads(index.read_bytes())
     versions = {str(item["version"]): item for item in document["versions"]}
