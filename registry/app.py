@@ -13,6 +13,7 @@ from registry.clock import Clock, utc_now
 from registry.revocations import routes as revocation_routes
 from registry.services import EXTENSION, Services
 from registry.settings import MAX_BUNDLE, Settings
+from registry.tuf import routes
 
 FORM_OVERHEAD = 64 * 1024
 """Bytes of a form beside its files: boundaries and headers."""
@@ -45,10 +46,7 @@ def create_app(settings: Settings, clock: Clock = utc_now) -> Flask:
     account_pages.install(app)
     app.register_blueprint(revocation_routes.blueprint)
     app.add_url_rule("/openapi.json", "openapi", api.openapi, methods=["GET"])
-    if settings.tuf_dir is not None:
-        from registry.tuf import routes
-
-        routes.install(app, settings.tuf_dir)
+    routes.install(app, settings.tuf_dir)
     if importlib.util.find_spec("registry.web") is not None:
         _install_pages(app, settings)
     return app

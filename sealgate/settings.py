@@ -31,6 +31,7 @@ def registry_settings(deployment: Deployment) -> Settings:
             signing_client_id=PAGES_CLIENT,
             client_trust_config=deployment.client_trust_config,
         ),
+        tuf_dir=deployment.tuf_repository if deployment.tuf_root.exists() else None,
     )
 
 
@@ -53,6 +54,8 @@ def worker_settings(deployment: Deployment) -> WorkerSettings:
         token_url=f"{deployment.addresses.authority}/token",
         scanner=SigningAccount(WORKLOADS["scanner"], deployment.secret("scanner")),
         publisher=SigningAccount(WORKLOADS["registry"], deployment.secret("registry")),
+        tuf_keys=deployment.tuf_online_keys if deployment.tuf_root.exists() else None,
+        tuf_root=deployment.tuf_root if deployment.tuf_root.exists() else None,
         revocation_log=LogKeeping(
             deployment.revocation_signer if deployment.revocation_key.exists() else None
         ),

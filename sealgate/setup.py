@@ -32,6 +32,7 @@ from trust.errors import SealgateError, problem
 from trust.identity import Identity
 from trust.layout import Owners, build_layout, sign_layout
 from trust.revocation.keyfile import create_signer
+from trust.tuf import names
 
 SCANNER = "https://sealgate.local/scanner"
 REGISTRY = "https://sealgate.local/registry"
@@ -44,6 +45,9 @@ REVOCATION_ORIGIN = "sealgate.local/revocations"
 """The name under which a local deployment's revocation log signs."""
 REVOCATION_POLL_SECONDS = 2
 REVOCATION_MAX_AGE_SECONDS = 60
+
+LOCAL_DISTRIBUTION = {"refresh_seconds": 5, "max_age_seconds": 3600}
+"""The runner's policy member `distribution` in a local deployment."""
 
 REGISTRY_CLIENT = "sealgate-registry"
 PAGES_CLIENT = "sealgate-registry-pages"
@@ -68,6 +72,7 @@ class Plan:
         runtime: the engine's runtime for the sandbox, `runc` or `runsc`.
         driver: what makes the containers of calls, `engine` or `oci`.
         image: the runtime image's id, `sha256:...`.
+        tuf: whether a TUF repository is set up, and the runner follows it.
         revokers: e-mail addresses of those who may revoke anything.
     """
 
@@ -86,6 +91,7 @@ class Plan:
     callers: Sequence[str] = ("demo",)
     runtime: str = "runc"
     driver: str = "engine"
+    tuf: bool = True
     revokers: Sequence[str] = ("security@example.com",)
 
 
@@ -184,6 +190,8 @@ def initialise(home: Path, addresses: Addresses, plan: Plan) -> Deployment:
         _write_public(deployment.layout_owners, owners.dumps())
         _write_public(deployment.layout, sign_layout(layout, signers))
 
+    if plan.tuf:
+        _distribution(deployment)
     runner.setup.initialise(deployment.state("runner"), deployment.keys)
     if not deployment.runner_policy.exists():
         _revocation_log(deployment, plan)
@@ -203,6 +211,23 @@ def _revocation_log(deployment: Deployment, plan: Plan) -> None:
     signer = create_signer(deployment.revocation_signer, REVOCATION_ORIGIN)
     _write_public(deployment.revocation_key, f"{signer.verifier_key}\n".encode())
     _write_public(deployment.revokers, _json(_revokers(deployment, plan)))
+
+
+def _distribution(deployment: Deployment) -> None:
+    """Set the TUF repository up, unless its root is pinned already."""
+    from sealgate.ceremony import local
+
+    local.initialise(
+        deployment.tuf_repository,
+        deployment.tuf_offline_keys,
+        deployment.tuf_online_keys,
+        deployment.tuf_root,
+        {
+            names.LAYOUT: deployment.layout.read_bytes(),
+            names.LAYOUT_OWNERS: deployment.layout_owners.read_bytes(),
+            names.TRUSTED_ROOT: deployment.trusted_root.read_bytes(),
+        },
+    )
 
 
 def _clients(addresses: Addresses) -> tuple[Client, Client]:
@@ -260,4 +285,6 @@ def _policy(deployment: Deployment, plan: Plan) -> dict[str, Any]:
         "log_key": deployment.revocation_key.read_text(encoding="utf-8").strip(),
         "revokers": _revokers(deployment, plan),
     }
+    if plan.tuf:
+        policy["distribution"] = dict(LOCAL_DISTRIBUTION)
     return policy

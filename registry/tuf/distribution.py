@@ -13,9 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import func, select
-from sqlalchemy.orm import selectinload
 
-from registry.dependencies import store as locked
 from registry.models import Plugin, Version
 from registry.services import Services
 from registry.settings import WorkerSettings
@@ -114,23 +112,19 @@ class Distribution:
         return len(batch)
 
     def _releases(self, ids: Sequence[int]) -> Iterator[Release]:
-        blobs = self.services.blobs
         for version_id in ids:
             with self.services.database.read() as session:
-                version = session.scalars(
-                    select(Version)
-                    .where(Version.id == version_id)
-                    .options(selectinload(Version.evidence), selectinload(Version.plugin))
-                ).one()
-                wheels = locked.stored(self.services, version)
-            yield Release(
-                version.plugin.name,
-                version.number,
-                version.filename,
-                blobs.read(version.sha256),
-                [blobs.read(item.sha256) for item in version.evidence],
-                wheels,
-            )
+                yield self._release(session.get_one(Version, version_id))
+
+    def _release(self, version: Version) -> Release:
+        blobs = self.services.blobs
+        return Release(
+            version.plugin.name,
+            version.number,
+            version.filename,
+            blobs.read(version.sha256),
+            [blobs.read(item.sha256) for item in version.evidence],
+        )
 
 
 def open_for(settings: WorkerSettings, services: Services) -> Distribution | None:

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from securesystemslib.signer import (  # type: ignore[attr-defined] # declares no exports
     CryptoSigner,
     SSlibKey,
@@ -69,8 +74,8 @@ class OnlineKeys:
             )
         return found
 
-    def make(self, role: str) -> SSlibKey:
-        """Make a key for a role and return its public half. Nothing is overwritten.
+    def make(self, role: str) -> bytes:
+        """Make a key for a role and return its public half (PEM). Nothing is overwritten.
 
         Raises:
             MetadataRefused: this is no online role.
@@ -87,7 +92,7 @@ class OnlineKeys:
             file.write(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
             file.flush()
             os.fsync(file.fileno())
-        return public
+        return private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 __all__ = ["MetadataRefused", "OnlineKeys"]

@@ -66,15 +66,14 @@ class Release:
 
 @dataclass(slots=True)
 class _State:
-    """What stands at one time.
-
-    `targets` is the newest that verifies, and may be newer than what the snapshot names.
-    """
+    """What stands at one time; `versions` are the newest files of each role, whoever made them."""
 
     root: Metadata[Root]
     targets: Metadata[Targets]
+    published: Targets
     snapshot: Snapshot | None
     timestamp: Timestamp | None
+    versions: dict[str, int]
 
 
 class Repository:
@@ -91,21 +90,31 @@ class Repository:
 
     def _state(self) -> _State:
         root = check_chain(self._pinned, self._newer_roots())
-        timestamp = self._own(Timestamp, "timestamp.json", root.signed, "timestamp")
-        snapshot = None
-        if timestamp is not None:
-            name = f"{timestamp.snapshot_meta.version}.snapshot.json"
-            snapshot = self._own(Snapshot, name, root.signed, "snapshot")
-        return _State(root, self._targets(root, snapshot), snapshot, timestamp)
+        versions = self.store.versions()
+        targets = self._targets(root, versions.get("targets", 0))
+        versions["targets"] = targets.signed.version
+        published = self._own(Targets, names.PUBLISHED, targets.signed, versions)
+        role = targets.signed.get_delegated_role(names.PUBLISHED)
+        if published is None or any(
+            set(each.keyids) != set(role.keyids) for each in _roles(published).values()
+        ):
+            published = Targets(delegations=Delegations({}, {}))
+        return _State(
+            root,
+            targets,
+            published,
+            self._own(Snapshot, "snapshot", root.signed, versions),
+            self._own(Timestamp, "timestamp", root.signed, versions),
+            versions,
+        )
 
     def _newer_roots(self) -> Iterator[bytes]:
         return self.store.roots_after(read(Root, self._pinned).signed.version)
 
-    def _targets(self, root: Metadata[Root], snapshot: Snapshot | None) -> Metadata[Targets]:
+    def _targets(self, root: Metadata[Root], newest: int) -> Metadata[Targets]:
         """Return the newest targets that enough offline keys have signed."""
-        floor = snapshot.meta["targets.json"].version if snapshot else 1
-        error: SealgateError | None = None
-        for version in range(self.store.newest("targets"), floor - 1, -1):
+        last: SealgateError | None = None
+        for version in range(newest, 0, -1):
             data = self.store.read(f"{version}.targets.json")
             if data is None:
                 continue
@@ -114,55 +123,44 @@ class Repository:
                 check_signed(root.signed, "targets", found)
                 if found.signed.version == version:
                     return found
-            except SealgateError as problem:
-                error = problem
-                log.error("targets %d are not taken: %s", version, problem.diagnostics())
-        if error is not None:
-            raise error
+            except SealgateError as error:
+                last = error
+                log.error("targets %d are not taken: %s", version, error.diagnostics())
+        if last is not None:
+            raise last
         raise refused(
             "tuf.no-targets",
             "the repository has no targets metadata that its root allows",
-            floor,
+            newest,
             "N.targets.json, signed offline",
             "hold the ceremony: `sealgate keys init`, `sign`, `publish`",
         )
 
-    def _own(self, kind: type[S], name: str, delegator: Root | Targets, role: str) -> S | None:
-        """Read what this worker signed; None where it is not there or another key's."""
-        data = self.store.read(name)
+    def _own(
+        self, kind: type[S], role: str, delegator: Root | Targets, versions: Mapping[str, int]
+    ) -> S | None:
+        """Read what this worker signed last; None where it is not there or another key's."""
+        version = versions.get(role, 0)
+        data = self.store.read(_file(role, version)) if version else None
         if data is None:
             return None
         try:
             found = read(kind, data)
             check_signed(delegator, role, found)
+            if found.signed.version != version and role != "timestamp":
+                raise refused("tuf.version", "a file has another version", role, str(version), "")
         except MetadataRefused as error:
-            log.warning("%s is made anew: %s", name, error)
+            log.warning("%s is made anew: %s", _file(role, version), error)
             return None
         return found.signed
 
-    # --- what the bins hold
-
-    def _published(self, state: _State) -> Targets:
-        meta = state.snapshot.meta.get("published.json") if state.snapshot else None
-        found = meta and self._own(
-            Targets, f"{meta.version}.published.json", state.targets.signed, names.PUBLISHED
-        )
-        role = state.targets.signed.get_delegated_role(names.PUBLISHED)
-        if found and found.delegations is not None:
-            bins = (found.delegations.roles or {}).values()
-            if all(set(each.keyids) == set(role.keyids) for each in bins):
-                return found
-        return Targets(version=meta.version if meta else 0, delegations=Delegations({}, {}))
-
-    def _bin(self, state: _State, published: Targets, which: str) -> Targets:
-        role = names.bin_role(which)
-        meta = state.snapshot.meta.get(f"{role}.json") if state.snapshot else None
-        version = meta.version if meta else 0
-        if meta is not None and role in _roles(published):
-            found = self._own(Targets, f"{version}.{role}.json", published, role)
+    def _bin(self, state: _State, role: str) -> Targets:
+        """Return a bin as it stands, an empty one where there is none to rely on."""
+        if role in _roles(state.published):
+            found = self._own(Targets, role, state.published, state.versions)
             if found is not None:
                 return found
-        return Targets(version=version)
+        return Targets()
 
     def known(self) -> set[tuple[str, str]]:
         """Return the name and version of every release that is published here.
@@ -172,11 +170,10 @@ class Repository:
         """
         with self.store.writing():
             state = self._state()
-            published = self._published(state)
             return {
                 found
-                for role in _roles(published)
-                for path in self._bin(state, published, role.rpartition("-")[2]).targets
+                for role in _roles(state.published)
+                for path in self._bin(state, role).targets
                 if (found := _release_of(path)) is not None
             }
 
@@ -190,21 +187,19 @@ class Repository:
         """
         with self.store.writing():
             state = self._state()
-            published = self._published(state)
             bins: dict[str, Targets] = {}
-            plugins: dict[str, set[str]] = {}
+            plugins: set[str] = set()
             number = 0
             for release in releases:
-                which = names.bin_of(release.name)
-                if which not in bins:
-                    bins[which] = self._bin(state, published, which)
-                self._add(bins[which], release)
-                plugins.setdefault(which, set()).add(release.name)
+                role = names.bin_role(names.bin_of(release.name))
+                if role not in bins:
+                    bins[role] = self._bin(state, role)
+                self._add(bins[role], release)
+                plugins.add(release.name)
                 number += 1
-            for which, changed in bins.items():
-                for name in plugins[which]:
-                    self._index(changed, name)
-            self._commit(state, published, bins)
+            for name in plugins:
+                self._index(bins[names.bin_role(names.bin_of(name))], name)
+            self._commit(state, bins)
             return number
 
     def _add(self, target: Targets, release: Release) -> None:
@@ -247,15 +242,11 @@ class Repository:
         """
         with self.store.writing():
             state = self._state()
-            published = self._published(state)
-            due = {
-                role.rpartition("-")[2]: self._bin(state, published, role.rpartition("-")[2])
-                for role in _roles(published)
-            }
-            due = {which: each for which, each in due.items() if self._ends_soon(each, "published")}
-            if not due and not self._stale(state, published):
+            bins = {role: self._bin(state, role) for role in _roles(state.published)}
+            due = {role: each for role, each in bins.items() if self._ends_soon(each, role)}
+            if not due and not self._stale(state):
                 return False
-            self._commit(state, published, due)
+            self._commit(state, due)
             return True
 
     def next_renewal(self) -> datetime:
@@ -266,107 +257,113 @@ class Repository:
             timestamp = read(Timestamp, data).signed.expires - LIFETIMES["timestamp"] / 2
         return timestamp
 
-    def _ends_soon(self, signed: Any, kind: str) -> bool:
-        return bool(signed.expires - self._clock() < LIFETIMES[kind] / 2)
+    def _ends_soon(self, signed: Any, role: str) -> bool:
+        return bool(signed.expires - self._clock() < _lifetime(role) / 2)
 
-    def _stale(self, state: _State, published: Targets) -> bool:
+    def _stale(self, state: _State) -> bool:
+        """Tell whether snapshot and timestamp do not say what the other files say."""
         snapshot, timestamp = state.snapshot, state.timestamp
+        if snapshot is None or timestamp is None:
+            return True
+        named = {role: snapshot.meta.get(f"{role}.json") for role in _named(state)}
         return (
-            snapshot is None
-            or timestamp is None
-            or snapshot.meta["targets.json"].version != state.targets.signed.version
-            or f"{names.PUBLISHED}.json" not in snapshot.meta
-            or snapshot.meta[f"{names.PUBLISHED}.json"].version != published.version
-            or self._ends_soon(published, "published")
+            any(m is None or m.version != state.versions.get(r) for r, m in named.items())
+            or timestamp.snapshot_meta.version != snapshot.version
+            or self._ends_soon(state.published, names.PUBLISHED)
             or self._ends_soon(snapshot, "snapshot")
             or self._ends_soon(timestamp, "timestamp")
         )
 
-    def _commit(self, state: _State, published: Targets, bins: Mapping[str, Targets]) -> None:
+    def _commit(self, state: _State, bins: Mapping[str, Targets]) -> None:
         """Sign and write the chain, from the leaves to the timestamp."""
-        root, targets, now = state.root, state.targets, self._clock()
-        for offline in (root, targets):
+        root, targets, now = state.root.signed, state.targets.signed, self._clock()
+        for offline in (state.root, state.targets):
             check_fresh(offline, now)
-        meta = dict(state.snapshot.meta) if state.snapshot else {}
-        before = set(meta.items())
-        if self._delegate(state, published, bins) or self._ends_soon(published, "published"):
-            meta["published.json"] = self._sign(published, names.PUBLISHED, targets.signed)
-        for which, each in bins.items():
-            role = names.bin_role(which)
-            meta[f"{role}.json"] = self._sign(each, role, published)
-        data = self.store.read(f"{targets.signed.version}.targets.json") or b""
-        meta["targets.json"] = _meta(targets.signed.version, data)
-        snapshot = state.snapshot or Snapshot(version=self._last("snapshot"))
-        if (
-            set(meta.items()) != before
-            or not state.snapshot
-            or self._ends_soon(snapshot, "snapshot")
-        ):
+        snapshot = state.snapshot or Snapshot()
+        meta = dict(snapshot.meta) if state.snapshot else {}
+        if self._delegate(state, bins) or self._ends_soon(state.published, names.PUBLISHED):
+            self._sign(state, state.published, names.PUBLISHED, targets)
+        for role, each in {**self._unusable(state, meta), **bins}.items():
+            self._sign(state, each, role, state.published)
+        for role in _named(state):
+            version = state.versions[role]
+            known = meta.get(f"{role}.json")
+            if known is None or known.version != version:
+                data = self.store.read(_file(role, version)) or b""
+                meta[f"{role}.json"] = MetaFile.from_data(version, data, ["sha256"])
+        if snapshot.meta != meta or not state.snapshot or self._ends_soon(snapshot, "snapshot"):
             snapshot.meta = meta
-            named = self._sign(snapshot, "snapshot", root.signed)
-        else:
-            kept = self.store.read(f"{snapshot.version}.snapshot.json") or b""
-            named = _meta(snapshot.version, kept)
-        timestamp = state.timestamp or Timestamp(version=self._last("timestamp"))
-        timestamp.snapshot_meta = named
-        self._sign(timestamp, "timestamp", root.signed)
+            self._sign(state, snapshot, "snapshot", root)
+        timestamp = state.timestamp or Timestamp()
+        data = self.store.read(_file("snapshot", snapshot.version)) or b""
+        timestamp.snapshot_meta = MetaFile.from_data(snapshot.version, data, ["sha256"])
+        self._sign(state, timestamp, "timestamp", root)
         current = {f"{each.version}.{name}" for name, each in meta.items()}
-        self.store.prune(
-            current | {"timestamp.json", f"{snapshot.version}.snapshot.json"}, now.timestamp()
-        )
+        current |= {"timestamp.json", _file("snapshot", snapshot.version)}
+        self.store.prune(current, now.timestamp())
 
-    def _last(self, role: str) -> int:
-        """Return the version of an unusable timestamp or snapshot: the next one is higher."""
-        if role == "snapshot":
-            return self.store.newest("snapshot")
-        data = self.store.read("timestamp.json")
-        try:
-            return int(read(Timestamp, data).signed.version) if data else 0
-        except MetadataRefused:
-            return 0
+    def _unusable(self, state: _State, meta: Mapping[str, MetaFile]) -> dict[str, Targets]:
+        """Return empty bins for those whose newest file is not ours; they are filled again."""
+        moved = {
+            role
+            for role in _roles(state.published)
+            if role in state.versions
+            and (f"{role}.json" not in meta or meta[f"{role}.json"].version != state.versions[role])
+        }
+        return {
+            role: Targets()
+            for role in moved
+            if self._own(Targets, role, state.published, state.versions) is None
+        }
 
-    def _delegate(self, state: _State, published: Targets, bins: Mapping[str, Targets]) -> bool:
+    def _delegate(self, state: _State, bins: Iterable[str]) -> bool:
         """Make `published` name every bin; tell whether it is another one than before."""
         role = state.targets.signed.get_delegated_role(names.PUBLISHED)
         keys = {keyid: state.targets.signed.get_key(keyid) for keyid in role.keyids}
-        if published.delegations is None or published.delegations.roles is None:
-            published.delegations = Delegations({}, {})
-        delegations = published.delegations
-        fresh = [which for which in bins if names.bin_role(which) not in _roles(published)]
-        for which in fresh:
-            made = DelegatedRole(
-                names.bin_role(which),
-                list(role.keyids),
-                role.threshold,
-                terminating=True,
-                paths=names.bin_paths(which),
+        delegations = state.published.delegations or Delegations({}, {})
+        roles = dict(delegations.roles or {})
+        before = set(roles), set(delegations.keys)
+        for each in bins:
+            roles.setdefault(
+                each,
+                DelegatedRole(
+                    each,
+                    list(role.keyids),
+                    role.threshold,
+                    terminating=True,
+                    paths=names.bin_paths(each.rpartition("-")[2]),
+                ),
             )
-            delegations.roles = {**(delegations.roles or {}), made.name: made}
-        first = state.snapshot is None or "published.json" not in state.snapshot.meta
-        if first or fresh or set(delegations.keys) != set(keys):
-            delegations.keys = keys
-            return True
-        return False
+        state.published.delegations = Delegations(keys, roles)
+        return before != (set(roles), set(keys)) or names.PUBLISHED not in state.versions
 
-    def _sign(self, signed: Any, role: str, delegator: Root | Targets) -> MetaFile:
-        kind = role if role in LIFETIMES else names.PUBLISHED
-        name = "timestamp.json" if role == "timestamp" else f"{signed.version + 1}.{role}.json"
-        if role != "timestamp":
-            self.store.supersede(self.store.metadata / f"{signed.version}.{role}.json")
-        signed.version += 1
-        signed.expires = (self._clock() + LIFETIMES[kind]).replace(microsecond=0)
+    def _sign(self, state: _State, signed: Any, role: str, delegator: Root | Targets) -> None:
+        """Sign the next version of a role and write it."""
+        before = state.versions.get(role, 0)
+        if before and role != "timestamp":
+            self.store.supersede(self.store.metadata / _file(role, before))
+        signed.version = before + 1
+        signed.expires = (self._clock() + _lifetime(role)).replace(microsecond=0)
         metadata: Metadata[Any] = Metadata(signed)
-        for number, signer in enumerate(self._keys.of(delegator, role)):
-            metadata.sign(signer, append=number > 0)
+        for signer in self._keys.of(delegator, role):
+            metadata.sign(signer, append=True)
         if not count(delegator, role, metadata).complete:
             raise RuntimeError(f"{role} was signed and does not verify")
-        data = metadata.to_bytes()
-        self.store.write(name, data)
-        return _meta(signed.version, data)
+        self.store.write(_file(role, signed.version), metadata.to_bytes())
+        state.versions[role] = signed.version
 
 
-def _meta(version: int, data: bytes) -> MetaFile:
-    return MetaFile.from_data(version, data, ["sha256"])
+def _file(role: str, version: int) -> str:
+    return "timestamp.json" if role == "timestamp" else f"{version}.{role}.json"
+
+
+def _lifetime(role: str) -> timedelta:
+    return LIFETIMES.get(role, LIFETIMES[names.PUBLISHED])
+
+
+def _named(state: _State) -> tuple[str, ...]:
+    """Return the roles that a snapshot must name now."""
+    return ("targets", names.PUBLISHED, *_roles(state.published))
 
 
 def _roles(targets: Targets) -> Mapping[str, DelegatedRole]:

@@ -17,14 +17,16 @@ FOLDER = "sealgate.tuf"
 _PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.!+-]*")
 
 
-def install(app: Flask, folder: Path) -> None:
-    """Serve the repository in `folder`."""
-    app.extensions[FOLDER] = folder.resolve()
+def install(app: Flask, folder: Path | None) -> None:
+    """Serve the repository in `folder`; without one, nothing is there."""
+    app.extensions[FOLDER] = folder.resolve() if folder else None
     app.register_blueprint(blueprint)
 
 
 def _folder() -> Path:
-    found: Path = current_app.extensions[FOLDER]
+    found: Path | None = current_app.extensions[FOLDER]
+    if found is None:
+        raise NotFound
     return found
 
 

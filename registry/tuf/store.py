@@ -10,6 +10,7 @@ snapshots). A file that was replaced stays for `KEEP`, for clients that are stil
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 from collections.abc import Collection, Iterator
@@ -78,10 +79,20 @@ class Store:
             yield data
             version += 1
 
-    def newest(self, role: str) -> int:
-        """Return the highest version of a role that is there, 0 for none."""
-        found = (METADATA_NAME.fullmatch(path.name) for path in self.metadata.iterdir())
-        return max((int(m["version"] or 0) for m in found if m and m["role"] == role), default=0)
+    def versions(self) -> dict[str, int]:
+        """Return role -> the newest version that is there; the timestamp's is what it says."""
+        found: dict[str, int] = {}
+        for path in self.metadata.iterdir():
+            match = METADATA_NAME.fullmatch(path.name)
+            if match and match["version"]:
+                found[match["role"]] = max(int(match["version"]), found.get(match["role"], 0))
+        try:
+            found["timestamp"] = int(
+                json.loads(self.read("timestamp.json") or b"")["signed"]["version"]
+            )
+        except (ValueError, TypeError, KeyError):
+            found.pop("timestamp", None)
+        return found
 
     def write(self, name: str, data: bytes) -> None:
         """Write a metadata file, whole or not at all.

@@ -19,6 +19,9 @@ from runner.readiness import NotReady
 from trust.errors import Problem
 from trust.gate import Gate
 
+RETRY_SECONDS = 1.0
+"""The pause after a refresh that failed."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -81,7 +84,7 @@ class Distribution:
         """Look every `refresh_seconds` in a thread, until `close`."""
 
         def follow() -> None:
-            while not self._ended.wait(self._rule.refresh_seconds):
+            while not self._ended.wait(self._pause()):
                 try:
                     self.look(adopt)
                 except Exception:
@@ -90,6 +93,11 @@ class Distribution:
 
         self._thread = threading.Thread(target=follow, name="distribution", daemon=True)
         self._thread.start()
+
+    def _pause(self) -> float:
+        """Return the seconds until the next look; after a failure it comes sooner."""
+        each = self._rule.refresh_seconds
+        return each if self._last is None else min(each, RETRY_SECONDS)
 
     def close(self) -> None:
         """Stop looking."""

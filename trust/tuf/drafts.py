@@ -97,8 +97,8 @@ def targets(
     Raises:
         MetadataRefused: there is nobody who signs for `published`, or too few.
     """
-    made = copy.deepcopy(before.signed) if before else Targets(version=0)
-    made.version += 1
+    made = copy.deepcopy(before.signed) if before else Targets()
+    made.version = made.version + 1 if before else 1
     made.expires = expires
     for path, data in (files or {}).items():
         made.targets[path] = TargetFile.from_data(path, data, ["sha256"])
