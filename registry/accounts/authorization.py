@@ -138,9 +138,6 @@ TABLE: Mapping[tuple[str, str], Line] = {
     # The TUF repository's files.
     ("GET", "/tuf/metadata/<name>"): Line(PUBLIC),
     ("GET", "/tuf/targets/<path:path>"): Line(PUBLIC),
-    # The TUF repository's files.
-    ("GET", "/tuf/metadata/<name>"): Line(PUBLIC),
-    ("GET", "/tuf/targets/<path:path>"): Line(PUBLIC),
     # Packaging tools.
     ("POST", "/legacy/"): Line(BUNDLE, Scope.SUBMIT, Rate.UPLOAD, any_plugin=True),
     ("GET", "/simple/"): Line(PUBLIC),

@@ -239,19 +239,23 @@ def _mint(session: Session, issuer: Issuer, claims: Claims, now: datetime) -> Mi
         select(TrustedPublisher).where(TrustedPublisher.issuer == issuer.url)
     )
     own = [row for row in publishers if issuer.kind.matches(row.claims, claims)]
-    whole = len(pins) == len(issuer.kind.pins)
-    good = [row for row in own if whole and (not row.pinned or row.pinned == pins)]
+    if len(pins) != len(issuer.kind.pins):
+        own = []
+    good = [row for row in own if not row.pinned or row.pinned == pins]
     if not good:
         said = {f.name: claims.get(f.name) for f in issuer.kind.fields} | {"sub": claims["sub"]}
+        if own:
+            raise _no(
+                "publishing.taken-over",
+                "the names are of a trusted publisher, but their ids changed",
+                _told(said | pins),
+                "the ids of its first token: remove and add it if it was made anew",
+            )
         raise _no(
-            "publishing.taken-over" if own else "publishing.no-publisher",
-            "the names are of a trusted publisher, but their ids changed"
-            if own
-            else "no plugin trusts this publisher",
-            _told(said | (pins if own else {})),
-            "the repository that was registered: remove and add it if it was made anew"
-            if own
-            else "a publisher that a plugin's owner registered, claim by claim",
+            "publishing.no-publisher",
+            "no plugin trusts this publisher",
+            _told(said),
+            "a publisher that a plugin's owner registered, claim by claim",
         )
     session.execute(delete(RedeemedToken).where(RedeemedToken.expires_at < now))
     used = hashlib.sha256(f"{issuer.url}\0{claims['jti']}".encode()).hexdigest()
