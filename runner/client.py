@@ -304,10 +304,29 @@ class RunnerClient:
         answer = self._ask("DELETE", self._address(request_id), None, {})
         return None if answer.accepted else answer.reply()
 
-    def cancel_key(self, idempotency_key: str) -> Reply | None:
-        """Cancel the call that was asked for with a key, as `cancel` does."""
+    def cancel_key(self, idempotency_key: str) -> str:
+        """Cancel the call that a key was used for, as `cancel` does; return its request id."""
         answer = self._ask("DELETE", self._url, None, _headers(idempotency_key))
-        return None if answer.accepted else answer.reply()
+        return str(answer.data["request_id"]) if answer.accepted else answer.reply().request_id
+
+    def wait(self, request_id: str, seconds: float | None = None) -> Reply:
+        """Return the reply of a call that is about to end, or for which there is time.
+
+        Args:
+            request_id: of a call that was submitted.
+            seconds: how long to wait; None: as long as a whole call may take.
+
+        Raises:
+            NoReply: as `result`, or the call does not end in time.
+        """
+        deadline = time.monotonic() + (self._seconds if seconds is None else seconds)
+        pause = 0.01
+        while (reply := self.result(request_id)) is None:
+            if time.monotonic() > deadline:
+                raise _no_reply(self._url, "the call does not end", request_id)
+            time.sleep(pause)
+            pause = min(1.0, pause * 1.5)
+        return reply
 
     def _address(self, request_id: str) -> str:
         if not _REQUEST_ID.fullmatch(request_id):

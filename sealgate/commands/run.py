@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,11 @@ from sealgate.terminal import json_text, printable
 from trust.errors import SealgateError
 
 if TYPE_CHECKING:
-    from runner.client import Reply
+    from runner.client import Reply, RunnerClient
 
 TOKEN_VARIABLE = "SEALGATE_TOKEN"
+CANCEL_SECONDS = 10.0
+"""How long a cancelled call may take to end."""
 EXIT_CODES = {
     "ok": 0,
     "refused": 10,
@@ -68,6 +71,7 @@ def _pair(text: str) -> tuple[str, Any]:
 @click.option("--caller", default="demo", show_default=True, help="Whose token to use.")
 @click.option("--runner", "address", help="The runner's base URL (default: this deployment's).")
 @click.option("--reply", "whole", is_flag=True, help="Print the whole reply and not the result.")
+@click.option("--follow", is_flag=True, help="Show what the plugin writes as it comes.")
 @click.option("-v", "--verbose", is_flag=True, help="Also print evidence, usage and receipt.")
 @click.pass_obj
 def command(
@@ -79,11 +83,13 @@ def command(
     caller: str,
     address: str | None,
     whole: bool,
+    follow: bool,
     verbose: bool,
 ) -> None:
     """Call METHOD of a plugin and print its result as JSON.
 
     Without --arg and --json the arguments are read from standard input, if it is not a terminal.
+    Ctrl-C cancels the call.
     The token is the caller's file in var/callers, or the environment's SEALGATE_TOKEN.
     """
     from runner.client import RunnerClient, read_token
@@ -95,13 +101,13 @@ def command(
     deployment = Deployment.load(home)
     token = os.environ.get(TOKEN_VARIABLE) or read_token(deployment.caller_token(caller))
     with RunnerClient(address or deployment.addresses.runner, token) as client:
-        reply = client.invoke(name, method, arguments, version or None)
+        reply = _reply(client, (name, method, arguments, version or None), follow=follow)
     verified = _verified(deployment, reply) if verbose else True
     if whole:
         click.echo(json_text(reply.raw))
     elif reply.status == "ok":
         click.echo(json_text(reply.raw["result"]))
-    if not whole:
+    if not whole and not follow:
         for stream in ("stdout", "stderr"):
             if reply.raw[stream]:
                 click.echo(f"[plugin {stream}] {printable(reply.raw[stream]).rstrip()}", err=True)
@@ -110,6 +116,28 @@ def command(
         for each in reply.problems:
             click.echo(each.lines(), err=True)
     sys.exit(EXIT_CODES.get(reply.status, 1) if verified else 1)
+
+
+def _reply(client: RunnerClient, call: tuple[str, str, Any, str | None], *, follow: bool) -> Reply:
+    """Make the call and return its reply; Ctrl-C cancels it."""
+    from runner.client import CallFailed
+
+    key = str(uuid.uuid4())
+    try:
+        if not follow:
+            return client.invoke(*call, idempotency_key=key)
+        request_id = client.submit(*call, idempotency_key=key)
+        for wrote in client.follow(request_id):
+            missing = f" ({wrote.left_out} bytes before this are missing)" if wrote.left_out else ""
+            click.echo(
+                f"[plugin {wrote.stream}]{missing} {printable(wrote.text).rstrip()}", err=True
+            )
+        return client.wait(request_id)
+    except CallFailed as error:
+        return error.reply
+    except KeyboardInterrupt:
+        click.echo("cancelling the call", err=True)
+        return client.wait(client.cancel_key(key), CANCEL_SECONDS)
 
 
 def _verified(deployment: Deployment, reply: Reply) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +14,12 @@ from jsonschema import Draft202012Validator
 
 from runner.client import NoReply, RunnerClient
 from runner.openapi import document
+from runner.sandbox import Execution, Job
 from runner.setup import make_caller_token
-from tests.runner.kit import NAME, Calls, Site, codes
-from tests.runner.test_client import on_socket
+from tests.runner.kit import NAME, Calls, Site, codes, executed
+from tests.runner.test_client import home as home
+from tests.runner.test_client import on_socket, run
+from tests.runner.test_client import url as url
 from tests.runner.test_inflight import Held, assert_stopped, started
 from tests.runner.test_inflight import held as held
 from tests.runner.test_later import BODY, KEY, LATER, assert_accepted, ended
@@ -128,11 +135,51 @@ def test_the_client_cancels(site: Site, held: Held) -> None:
     ):
         request_id = client.submit(NAME, "greet", {"name": "Ada"}, idempotency_key="k")
         assert held.inside.acquire(timeout=20)
-        assert client.cancel_key("k") is None
-        ended(calls, f"/v1/invocations/{request_id}", site.token.token)
-        reply = client.cancel(request_id)
-        assert reply is not None
+        assert client.cancel_key("k") == request_id
+        reply = client.wait(request_id, 20)
+        assert client.cancel(request_id) == reply
+        assert client.cancel_key("k") == request_id
         assert (reply.status, reply.problems[0].code) == ("refused", "call.cancelled")
         for wrong in ("00000000-0000-4000-8000-000000000000", "../x"):
             with pytest.raises(NoReply):
                 client.cancel(wrong)
+
+
+@pytest.mark.parametrize("words", [(), ("--follow",)])
+def test_control_c_cancels_the_call_of_the_command(
+    home: Path, site: Site, words: tuple[str, ...]
+) -> None:
+    held = Held()
+
+    def interrupted(job: Job) -> Execution:
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        return held.behave(job)
+
+    site.sandbox.behave = interrupted
+    result = run(home, NAME, "greet", "--arg", "name=Ada", *words)
+    assert result.exit_code == 10, result.output
+    assert "cancelling the call" in result.stderr
+    assert "the caller cancelled the call" in result.stderr
+    assert len(held.killed) == 1
+    assert site.records()[-1]["problems"][0]["code"] == "call.cancelled"
+
+
+def test_the_command_follows_what_the_plugin_writes(home: Path, site: Site) -> None:
+    def write(job: Job) -> Execution:
+        assert job.control.live is not None
+        job.control.live(0, 0, b"one\x1b[31m\n")
+        job.control.live(1, 9, b"two\n")
+        return executed(job, stdout="one")
+
+    site.sandbox.behave = write
+    result = run(home, NAME, "greet", "--arg", "name=Ada", "--follow")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, {"greeting": "Hello, Ada!"})
+    assert result.stderr.splitlines() == [
+        "[plugin stdout] one\\x1b[31m",
+        "[plugin stderr] (9 bytes before this are missing) two",
+    ]
+
+
+def test_the_command_says_why_a_call_was_not_taken_on(home: Path, site: Site) -> None:
+    result = run(home, NAME, "missing", "--arg", "name=Ada", "--follow")
+    assert (result.exit_code, "method.undeclared" in result.stderr) == (10, True)
