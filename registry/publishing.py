@@ -23,6 +23,7 @@ from registry.dependencies import store as locked
 from registry.errors import Unavailable
 from registry.leases import Claim
 from registry.models import Version
+from registry.revocations.standing import facts_of
 from registry.services import Services
 from registry.states import Event, State, advance
 from registry.workload import Workload
@@ -84,6 +85,7 @@ class Publishing:
         except Unavailable as error:
             log.warning("nothing can be published: %s", error)
             return None
+        revoked = self.services.standing.now()
         rows = session.scalars(
             select(Version)
             .where(Version.state == State.IN_REVIEW, Version.reviews.any())
@@ -93,6 +95,8 @@ class Publishing:
             if version.lease_until is not None and version.lease_until >= now:
                 continue
             if views.approvals(version, reviewing) < reviewing.threshold:
+                continue
+            if revoked.holding(facts_of(version), now):
                 continue
             pausing = version.not_before is not None and version.not_before > now
             if not pausing or (
@@ -147,18 +151,7 @@ class Publishing:
     def _ask(
         self, version: Version, *, before_publish: bool, more: Sequence[str] = ()
     ) -> Admitted | Refused:
-        """Ask the gate about what is stored: wheel and bundles are read from the blob store."""
-        blobs = self.services.blobs
-        digests = [item.sha256 for item in version.evidence] + list(more)
-        return self.services.trust.gate().decide(
-            blobs.read(version.sha256),
-            version.filename,
-            [blobs.read(digest) for digest in dict.fromkeys(digests)],
-            [version.plugin.owner],
-            self.services.clock(),
-            wheels=locked.stored(self.services, version),
-            before_publish=before_publish,
-        )
+        return ask(self.services, version, before_publish=before_publish, more=more)
 
     def _publish(self, claim: Claim, bundle: bytes) -> None:
         now = self.services.clock()
@@ -185,7 +178,7 @@ class Publishing:
                 detail=f"the gate admitted {version.filename}: approved by "
                 + ", ".join(reviewer.subject for reviewer in decision.reviewers),
             )
-            version.published_at = now
+            version.published_at = version.published_at or now
             version.not_before = None
             leases.release(version)
 
@@ -231,3 +224,21 @@ class Publishing:
             version.gate_seen = self._fingerprint(version)
             version.not_before = now + RETRY_DELAYED
             leases.release(version)
+
+
+def ask(
+    services: Services, version: Version, *, before_publish: bool, more: Sequence[str] = ()
+) -> Admitted | Refused:
+    """Ask the gate about what is stored: wheel and bundles are read from the blob store."""
+    blobs = services.blobs
+    digests = [item.sha256 for item in version.evidence] + list(more)
+    return services.trust.gate().decide(
+        blobs.read(version.sha256),
+        version.filename,
+        [blobs.read(digest) for digest in dict.fromkeys(digests)],
+        [version.plugin.owner],
+        services.clock(),
+        wheels=locked.stored(services, version),
+        before_publish=before_publish,
+        excluded=services.standing.excluded_reviewers(),
+    )

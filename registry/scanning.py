@@ -188,6 +188,10 @@ class Scanning:
             log.exception("a scan did not end")
             self._fail(claim, error)
 
+    def again(self, claim: Claim, filename: str, sha256: str) -> ScanResult:
+        """Scan what is stored once more, with the present rules; nothing is recorded."""
+        return self._scan(self.services.blobs.read(sha256), filename, claim)
+
     def _scan(self, data: bytes, filename: str, claim: Claim) -> ScanResult:
         """Scan a wheel, with the wheels that it locks where it locks any."""
         wheels = locked.gather(self.services, claim.version_id)
@@ -223,7 +227,7 @@ class Scanning:
         with self.services.recording() as (session, batch):
             version = leases.held(session, claim)
             leases.release(version)
-            _replace_scan(session, version, result, self.services)
+            replace_scan(session, version, result, self.services)
             session.add(evidence.row(verified, "scan", version.id, now))
             if bill is not None:
                 session.add(evidence.row(bill[1], "sbom", version.id, now))
@@ -235,7 +239,7 @@ class Scanning:
                 now,
                 actor=verified.identity,
                 detail=_summary(result),
-                problems=() if passed else _blocking(result),
+                problems=() if passed else blocking(result),
             )
             if passed:
                 version.in_review_at = now
@@ -251,7 +255,7 @@ class Scanning:
         with self.services.recording() as (session, batch):
             version = leases.held(session, claim)
             leases.release(version)
-            _replace_scan(session, version, result, self.services)
+            replace_scan(session, version, result, self.services)
             advance(
                 session,
                 version,
@@ -292,9 +296,10 @@ class Scanning:
             self._retry_or_give_up(session, version, type(error).__name__, problems)
 
 
-def _replace_scan(
+def replace_scan(
     session: Session, version: Version, result: ScanResult, services: Services
 ) -> None:
+    """Make `result` the one scan that counts for a version."""
     session.execute(delete(Scan).where(Scan.version_id == version.id))
     counts = result.counts
     session.add(
@@ -311,7 +316,7 @@ def _replace_scan(
             problems=[
                 p.as_dict()
                 for p in result.problems
-                or (_blocking(result) if result.verdict == "failed" else ())
+                or (blocking(result) if result.verdict == "failed" else ())
             ],
         )
     )
@@ -337,7 +342,8 @@ def _summary(result: ScanResult) -> str:
     return f"the scan {result.verdict} ({result.result}): findings {counts}"
 
 
-def _blocking(result: ScanResult) -> tuple[Problem, ...]:
+def blocking(result: ScanResult) -> tuple[Problem, ...]:
+    """Return why a scan did not pass."""
     high = [finding for finding in result.findings if finding.severity == "high"]
     shown = tuple(
         problem(

@@ -34,6 +34,8 @@ class State(StrEnum):
     IN_REVIEW = "in_review"
     REJECTED = "rejected"
     PUBLISHED = "published"
+    QUARANTINED = "quarantined"
+    REVOKED = "revoked"
 
 
 class Event(StrEnum):
@@ -51,6 +53,11 @@ class Event(StrEnum):
     PUBLISH_REFUSED = "publish-refused"
     PUBLISH_DELAYED = "publish-delayed"
     PUBLISHED = "published"
+    RESCANNED = "rescanned"
+    REOPENED = "review-reopened"
+    QUARANTINED = "quarantined"
+    LIFTED = "quarantine-lifted"
+    REVOKED = "revoked"
 
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
@@ -66,12 +73,23 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
         (State.IN_REVIEW, Event.PUBLISH_REFUSED): State.IN_REVIEW,
         (State.IN_REVIEW, Event.PUBLISH_DELAYED): State.IN_REVIEW,
         (State.IN_REVIEW, Event.PUBLISHED): State.PUBLISHED,
+        (State.IN_REVIEW, Event.REVOKED): State.REVOKED,
+        (State.PUBLISHED, Event.RESCANNED): State.PUBLISHED,
+        (State.PUBLISHED, Event.REOPENED): State.IN_REVIEW,
+        (State.PUBLISHED, Event.QUARANTINED): State.QUARANTINED,
+        (State.PUBLISHED, Event.REVOKED): State.REVOKED,
+        (State.QUARANTINED, Event.LIFTED): State.PUBLISHED,
+        (State.QUARANTINED, Event.REOPENED): State.IN_REVIEW,
+        (State.QUARANTINED, Event.REVOKED): State.REVOKED,
     }
 )
 """Every allowed transition. What is not here does not happen."""
 
-FINAL = frozenset({State.SCAN_FAILED, State.REJECTED, State.PUBLISHED})
+FINAL = frozenset({State.SCAN_FAILED, State.REJECTED, State.REVOKED})
 """States that nothing leads out of."""
+
+SETTLED = FINAL | {State.PUBLISHED, State.QUARANTINED}
+"""States that a version leaves only because something was taken back."""
 
 
 def target(state: State, event: Event) -> State:

@@ -28,7 +28,9 @@ HOLDS: Mapping[str, frozenset[str]] = {
     State.RECEIVED: frozenset({Event.SCAN_RETRIED}),
     State.SCAN_FAILED: frozenset({Event.SCAN_FAILED}),
     State.SCAN_INCOMPLETE: frozenset({Event.SCAN_INCOMPLETE}),
-    State.IN_REVIEW: frozenset({Event.PUBLISH_REFUSED, Event.PUBLISH_DELAYED}),
+    State.IN_REVIEW: frozenset({Event.PUBLISH_REFUSED, Event.PUBLISH_DELAYED, Event.REOPENED}),
+    State.QUARANTINED: frozenset({Event.QUARANTINED}),
+    State.REVOKED: frozenset({Event.REVOKED}),
 }
 """State -> the events whose problems tell why a version is held there."""
 
@@ -59,6 +61,7 @@ def waits_for(version: Version, reviewing: Reviewing | None) -> str:
         State.RECEIVED: "scan",
         State.SCANNING: "scan",
         State.SCAN_INCOMPLETE: "the operator: the scan did not run to its end",
+        State.QUARANTINED: "the end of its quarantine",
     }.get(state, "nothing")
 
 

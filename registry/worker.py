@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from registry.clock import Clock, utc_now
 from registry.publishing import Publishing
 from registry.review_tools.preparing import Preparing
+from registry.revocations.effects import Effects
 from registry.revocations.log import LogKeeper
 from registry.scanning import Scanning
 from registry.services import Services
@@ -34,6 +35,7 @@ class Worker:
         poll_seconds: the pause when nothing waits, in seconds.
         distribution: keeps the TUF repository; None where this worker has no key of it.
         revocation_log: keeps the revocation log; None where this worker has no key of it.
+        effects: acts on what was revoked; None where the registry keeps no revocation log.
     """
 
     services: Services
@@ -42,6 +44,7 @@ class Worker:
     poll_seconds: float = 0.5
     distribution: Distribution | None = None
     revocation_log: LogKeeper | None = None
+    effects: Effects | None = None
 
     @classmethod
     def open(cls, settings: WorkerSettings, clock: Clock = utc_now) -> Worker:
@@ -53,30 +56,36 @@ class Worker:
         services = Services.open(settings.registry, clock)
         lease = settings.lease_seconds
         scanner, publisher = settings.scanner, settings.publisher
-        return cls(
-            services,
+        scanning = (
             Scanning(services, Workload.of(settings, scanner), lease, settings.max_attempts)
             if scanner
-            else None,
+            else None
+        )
+        return cls(
+            services,
+            scanning,
             Publishing(services, Workload.of(settings, publisher), lease) if publisher else None,
             settings.poll_seconds,
             distribution.open_for(settings, services),
             LogKeeper.of(services, settings.revocation_log),
+            Effects.of(services, scanning),
         )
 
     def run_once(self) -> bool:
         """Do one scan and one publication, if any waits; return whether anything did.
 
-        What is in review is prepared for the reviewers' pages in between.
+        What was revoked leaves the shelf first; what is in review is prepared for the reviewers'
+        pages in between.
 
         Raises:
             Unavailable: the database does not answer.
         """
+        acted = self.effects.once() if self.effects else False
         scanned = self.scanning.once() if self.scanning else False
         prepared = Preparing(self.services).once()
         published = self.publishing.once() if self.publishing else False
         distributed = self.distribution.once() if self.distribution else False
-        return scanned or prepared or published or distributed
+        return acted or scanned or prepared or published or distributed
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set. Trouble is logged, and the work goes on after a pause.

@@ -8,7 +8,7 @@ import click
 
 from trust.errors import Problem, shown
 
-FINAL = ("scan_failed", "scan_incomplete", "rejected", "published")
+FINAL = ("scan_failed", "scan_incomplete", "rejected", "published", "quarantined", "revoked")
 _COLOURS = {"published": "green", "in_review": "cyan", "received": None, "scanning": None}
 
 

@@ -24,7 +24,7 @@ from registry.lookup import find
 from registry.models import Plugin, Review, Version
 from registry.readmodel import Page
 from registry.services import Services
-from registry.states import FINAL, State
+from registry.states import SETTLED, State
 from registry.trustmaterial import Reviewing
 from trust.errors import SealgateError
 from trust.identity import Identity
@@ -33,7 +33,7 @@ MAX_REJECTIONS = 5
 VERSIONS_SHOWN = 5
 PER_PAGE = 20
 
-UNDECIDED = frozenset(set(State) - FINAL)
+UNDECIDED = frozenset(set(State) - SETTLED)
 
 ASKS: Mapping[str, str] = MappingProxyType(
     {

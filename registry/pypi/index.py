@@ -1,8 +1,9 @@
 """The pages of the Simple API, in JSON and in HTML, from the same files.
 
-PEP 503 (HTML), 592 (yanked: nothing is), 658 and 714 (core metadata), 691 (JSON), 700 (versions,
-size, upload time), 740 (provenance). A file's address is relative, so that the index works at
-whatever address a proxy gives it; the provenance's is absolute, as PEP 740 demands.
+PEP 503 (HTML), 592 (yanked: what was taken back, with the reason), 658 and 714 (core metadata),
+691 (JSON), 700 (versions, size, upload time), 740 (provenance). A file's address is relative, so
+that the index works at whatever address a proxy gives it; the provenance's is absolute, as PEP 740
+demands.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ def _entry(file: File, base_url: str) -> dict[str, Any]:
         "size": file.size,
         "upload-time": f"{file.published_at:%Y-%m-%dT%H:%M:%S.%f}Z",
         "core-metadata": {"sha256": file.metadata_sha256},
-        "yanked": False,
+        "yanked": file.yanked if file.yanked is not None else False,
         "provenance": provenance_url(file, base_url),
     }
     if file.requires_python:
@@ -96,8 +97,9 @@ def project_html(files: Sequence[File], base_url: str) -> bytes:
     """Return the files of one project as HTML; the arguments are those of `project_json`."""
     line = Markup(
         '<a href="../..{path}#sha256={sha256}"{python} data-core-metadata="sha256={metadata}"'
-        ' data-provenance="{provenance}">{filename}</a><br>\n'
+        ' data-provenance="{provenance}"{yanked}>{filename}</a><br>\n'
     )
+    yanked = Markup(' data-yanked="{}"')
     python = Markup(' data-requires-python="{}"')
     return _html(
         f"Links for {files[0].name}",
@@ -108,6 +110,7 @@ def project_html(files: Sequence[File], base_url: str) -> bytes:
                 python=python.format(file.requires_python) if file.requires_python else "",
                 metadata=file.metadata_sha256,
                 provenance=provenance_url(file, base_url),
+                yanked=yanked.format(file.yanked) if file.yanked is not None else "",
                 filename=file.filename,
             )
             for file in files

@@ -1,25 +1,27 @@
 """What is published, as the index shows it: a few columns of the rows, read by index only.
 
-Nothing else leaves through the index, and nothing else can be downloaded here: every query says
-so in the same words, `Version.state == PUBLISHED`.
+Nothing else can be downloaded here: every query says so in the same words, `Version.state ==
+PUBLISHED`. What was published and taken back is listed as yanked, with the reason, and not handed
+out: an installer that has it pinned says why it cannot have it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from packaging.version import Version as Pep440
-from sqlalchemy import Row, Select, exists, select
+from sqlalchemy import Row, Select, exists, func, select
+from sqlalchemy.orm import aliased
 
 from registry import coremetadata
 from registry.errors import NotFound
-from registry.models import Evidence, Plugin, Version
+from registry.models import Evidence, Plugin, TimelineRow, Version
 from registry.names import normalised
 from registry.services import Services
-from registry.states import State
+from registry.states import Event, State
 from trust.errors import problem
 from trust.identity import Identity
 
@@ -37,6 +39,7 @@ class File:
         published_at: when it could first be downloaded, UTC.
         metadata_sha256: digest of its METADATA.
         requires_python: PEP 440 specifiers, "" for any.
+        yanked: why it was taken back (PEP 592); None: it was not.
     """
 
     name: str
@@ -47,23 +50,24 @@ class File:
     published_at: datetime
     metadata_sha256: str
     requires_python: str
+    yanked: str | None = None
+
+
+def _columns() -> Select[*tuple[Any, ...]]:
+    return select(
+        Plugin.name,
+        Version.number,
+        Version.filename,
+        Version.sha256,
+        Version.size,
+        Version.published_at,
+        Version.metadata_sha256,
+        Version.requires_python,
+    ).join(Version.plugin)
 
 
 def _files() -> Select[*tuple[Any, ...]]:
-    return (
-        select(
-            Plugin.name,
-            Version.number,
-            Version.filename,
-            Version.sha256,
-            Version.size,
-            Version.published_at,
-            Version.metadata_sha256,
-            Version.requires_python,
-        )
-        .join(Version.plugin)
-        .where(Version.state == State.PUBLISHED)
-    )
+    return _columns().where(Version.state == State.PUBLISHED)
 
 
 def names_statement() -> Select[str]:
@@ -75,6 +79,30 @@ def names_statement() -> Select[str]:
 def project_statement(name: str | None) -> Select[*tuple[Any, ...]]:
     """Return the query for the published files of the plugin of this normalised name."""
     return _files().where(Plugin.name == name)
+
+
+def withdrawn_statement(name: str | None) -> Select[*tuple[Any, ...]]:
+    """Return the query for the files that were published and taken back, each with the reason."""
+    told = aliased(TimelineRow)
+    last = (
+        select(func.max(told.id))
+        .where(
+            told.version_id == Version.id,
+            told.event.in_([Event.REVOKED, Event.QUARANTINED, Event.REOPENED]),
+        )
+        .correlate(Version)
+        .scalar_subquery()
+    )
+    return (
+        _columns()
+        .add_columns(TimelineRow.detail)
+        .join(TimelineRow, TimelineRow.id == last)
+        .where(
+            Plugin.name == name,
+            Version.state.in_([State.REVOKED, State.QUARANTINED, State.IN_REVIEW]),
+            Version.published_at.is_not(None),
+        )
+    )
 
 
 def file_statement(sha256: str) -> Select[*tuple[Any, ...]]:
@@ -96,7 +124,8 @@ def project(services: Services, name: str) -> tuple[File, ...]:
     """
     with services.database.read() as session:
         rows = session.execute(project_statement(normalised(name))).all()
-    if not rows:
+        gone = session.execute(withdrawn_statement(normalised(name))).all()
+    if not rows and not gone:
         raise NotFound(
             problem(
                 "registry.no-such-plugin",
@@ -106,7 +135,9 @@ def project(services: Services, name: str) -> tuple[File, ...]:
                 advice="check the name; a version is listed here once reviewers approved it",
             )
         )
-    return tuple(sorted((_file(services, row) for row in rows), key=lambda f: Pep440(f.version)))
+    files = [_file(services, row) for row in rows]
+    files += [replace(_file(services, row), yanked=row.detail) for row in gone]
+    return tuple(sorted(files, key=lambda f: Pep440(f.version)))
 
 
 def file(services: Services, sha256: str, filename: str) -> File:

@@ -10,11 +10,11 @@ from sqlalchemy.orm import Session
 
 from registry.clock import Clock
 from registry.database import Database
-from registry.models import Plugin
+from registry.models import Plugin, Version
 from registry.revocations.models import RevocationRow
 from registry.settings import Settings
 from trust.identity import Identity
-from trust.revocation import Authority, Revocations
+from trust.revocation import Authority, Facts, Revocations
 
 
 def authority(settings: Settings, session: Session, plugins: Iterable[str]) -> Authority:
@@ -31,6 +31,16 @@ def authority(settings: Settings, session: Session, plugins: Iterable[str]) -> A
     sign_in = settings.sign_in
     admins = {Identity(sign_in.issuer, who) for who in settings.accounts.admins} if sign_in else ()
     return Authority(settings.revocations.revokers.union(admins), lambda name: owners.get(name, ()))
+
+
+def facts_of(version: Version) -> Facts:
+    """Return what the registry knows of a version."""
+    return Facts(
+        plugin=version.plugin.name,
+        version=version.number,
+        sha256=version.sha256,
+        publishers=frozenset({version.author}),
+    )
 
 
 class Standing:

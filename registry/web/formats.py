@@ -21,6 +21,8 @@ STATES: Mapping[str, tuple[str, str]] = MappingProxyType(
         "in_review": ("In review", "wait"),
         "rejected": ("Rejected", "bad"),
         "published": ("Published", "good"),
+        "quarantined": ("In quarantine", "bad"),
+        "revoked": ("Revoked", "bad"),
     }
 )
 """State of a version -> (its name on a page, its tone: good, wait or bad)."""
@@ -48,6 +50,11 @@ EVENTS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "publish-refused": ("Publication refused", "bad"),
         "publish-delayed": ("Publication delayed", "wait"),
         "published": ("Published", "good"),
+        "rescanned": ("Scanned again", "wait"),
+        "review-reopened": ("Back in review", "bad"),
+        "quarantined": ("Quarantined", "bad"),
+        "quarantine-lifted": ("Quarantine lifted", "good"),
+        "revoked": ("Revoked", "bad"),
         "answered": ("Answered", "wait"),
         "transfer-offered": ("Name offered", "wait"),
         "transfer-accepted": ("Name handed over", "good"),

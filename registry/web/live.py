@@ -14,7 +14,7 @@ from flask import Response, request
 from registry import queries
 from registry.readmodel import VersionView
 from registry.services import current
-from registry.states import FINAL
+from registry.states import SETTLED
 from registry.web import browse
 from registry.web.formats import event_of, iso, moment, state_of, visible
 
@@ -24,7 +24,7 @@ REFRESH = (5, 60)
 
 def follows(view: VersionView) -> bool:
     """Say whether anything can still happen to the version by itself."""
-    return view.state not in FINAL
+    return view.state not in SETTLED
 
 
 def status(name: str, version: str) -> Response:

@@ -33,9 +33,16 @@ def test_only_what_the_table_has_is_allowed(state: State, event: Event) -> None:
     assert state in caught.value.problem.what
 
 
-def test_published_is_reached_only_from_review() -> None:
-    into = {state for (state, _), after in TRANSITIONS.items() if after == State.PUBLISHED}
-    assert into == {State.IN_REVIEW}
+def test_published_is_reached_only_from_review_or_by_the_end_of_a_quarantine() -> None:
+    into = {
+        (state, event)
+        for (state, event), after in TRANSITIONS.items()
+        if after == State.PUBLISHED and state != after
+    }
+    assert into == {
+        (State.IN_REVIEW, Event.PUBLISHED),
+        (State.QUARANTINED, Event.LIFTED),
+    }
 
 
 def test_nothing_leads_out_of_a_final_state() -> None:

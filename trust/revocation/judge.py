@@ -197,9 +197,13 @@ class Revocations:
         Raises:
             InvalidVersion: the facts' version is not one (PEP 440).
         """
-        found = {r.bundle_sha256: r for r in self._matching(facts) if self._holds(r, now)}
-        problems = tuple(_stopped(r) for r in found.values())
+        problems = tuple(stopped(r) for r in self.holding(facts, now))
         return Failed(problems) if problems else Passed(None)
+
+    def holding(self, facts: Facts, now: datetime) -> tuple[Revocation, ...]:
+        """Return the revocations and quarantines that stop what the facts describe; see `judge`."""
+        found = {r.bundle_sha256: r for r in self._matching(facts) if self._holds(r, now)}
+        return tuple(found.values())
 
     def _matching(self, facts: Facts) -> Iterator[Revocation]:
         by = self._by_target
@@ -223,7 +227,8 @@ def _begun(revocation: Revocation, now: datetime) -> bool:
     return revocation.effective <= max(now, revocation.signed_at)
 
 
-def _stopped(revocation: Revocation) -> Problem:
+def stopped(revocation: Revocation) -> Problem:
+    """Return what is told to whom a revocation stops."""
     final = revocation.action == "revoke"
     return problem(
         f"revocation.{revocation.target.kind}",
