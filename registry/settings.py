@@ -368,6 +368,18 @@ def _revocations(reader: _Reader) -> RevocationSettings:
         raise InvalidSettings(_bad("REVOKERS", error, expected)) from error
 
 
+def account_settings(values: Mapping[str, str], prefix: str = PREFIX) -> AccountSettings:
+    """Read what the operator says about accounts from text, such as `os.environ`.
+
+    Raises:
+        InvalidSettings: names every wrong setting together.
+    """
+    reader = _Reader(values, prefix)
+    found = _accounts(reader)
+    reader.finish()
+    return found
+
+
 def _accounts(reader: _Reader) -> AccountSettings:
     found: dict[str, Any] = {}
     if reader.has("ADMINS"):

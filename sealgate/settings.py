@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 from registry.revocations.settings import LogKeeping, RevocationSettings
-from registry.settings import Settings, SignIn, SigningAccount, WorkerSettings
+from registry.settings import (
+    Settings,
+    SignIn,
+    SigningAccount,
+    WorkerSettings,
+    account_settings,
+)
 from runner.main import RunnerSettings
 from sealgate.deployment import Deployment
 from sealgate.setup import PAGES_CLIENT, REGISTRY_CLIENT, WORKLOADS
@@ -12,7 +20,13 @@ from trust.identity import Identity
 
 
 def registry_settings(deployment: Deployment) -> Settings:
-    """Return what the registry's web process knows: no account; the key of its cookies at most."""
+    """Return what the registry's web process knows: no account; the key of its cookies at most.
+
+    What the folder does not say is read from the environment: admins, CI services, rates.
+
+    Raises:
+        InvalidSettings: a setting in the environment is wrong.
+    """
     state = deployment.state("registry")
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     return Settings(
@@ -31,6 +45,7 @@ def registry_settings(deployment: Deployment) -> Settings:
             signing_client_id=PAGES_CLIENT,
             client_trust_config=deployment.client_trust_config,
         ),
+        accounts=account_settings(os.environ),
         tuf_dir=deployment.tuf_repository if deployment.tuf_root.exists() else None,
     )
 
