@@ -77,6 +77,7 @@ class Home:
                 if self._current is None and self._next is not None:
                     self._current, self._next = self._next, None
                     self._running.setdefault(self._current, 0)
+                    self._changed.notify_all()  # it has room for more than this call
                 container = self._current
                 if container is not None:
                     if self._running[container] < container.cells:
@@ -157,7 +158,9 @@ class Home:
             if self._running.get(container) == 0 and container is not self._current:
                 del self._running[container]
                 self._bury(container)
-            self._changed.notify_all()
+                self._changed.notify_all()
+            else:
+                self._changed.notify()  # one place is free, for one of those who wait
 
     def close(self, *, only_if_idle: bool = False) -> bool:
         """Take no more calls and let go of the containers; return whether that was done."""
