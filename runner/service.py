@@ -275,12 +275,6 @@ class Runner:
             raise _Stop("unavailable", error.problems) from error
         admitted = admission.admitted
         road.admission = admission
-        cooled = cooldown.check(
-            road.policy.cool_down, name, version, admitted.published_at, self._clock.now()
-        )
-        _stop_if(cooled)
-        if isinstance(cooled, Passed) and cooled.value is not None:
-            road.call = road.call.knowing(cool_down_waiver=cooled.value.as_dict())
         road.call = road.call.knowing(
             wheel_sha256=admitted.plugin.sha256,
             evidence=admitted.bundle_sha256s,
@@ -293,6 +287,12 @@ class Runner:
                 "limits": asdict(admitted.plugin.manifest.limits),
             },
         )
+        cooled = cooldown.check(
+            road.policy.cool_down, name, version, admitted.published_at, self._clock.now()
+        )
+        _stop_if(cooled)
+        if isinstance(cooled, Passed) and cooled.value is not None:
+            road.call = road.call.knowing(cool_down_waiver=cooled.value.as_dict())
         method = admission.methods.get(request.method)
         if method is None:
             raise _Stop("refused", (undeclared(request.method, admission),))
