@@ -167,6 +167,31 @@ def file_views(
     return tuple(views)
 
 
+def removed_view(path: str, data: bytes) -> FileView:
+    """Return a file that is gone: its text as a diff that takes every line away.
+
+    Args:
+        path: its path in the earlier wheel.
+        data: its contents there.
+    """
+    text = _text(data)
+    cut = text is not None and len(data) > MAX_FILE_TEXT
+    changes: tuple[DiffLine, ...] = ()
+    if text is not None and not cut:
+        changes, cut = _bounded(diff(lines_of(text), ()))
+    return FileView(
+        path=path,
+        size=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        change="removed",
+        lines=(),
+        binary=text is None,
+        truncated=cut,
+        diff=changes,
+        findings=(),
+    )
+
+
 def _bounded(lines: Iterator[DiffLine]) -> tuple[tuple[DiffLine, ...], bool]:
     kept: list[DiffLine] = []
     for line in lines:

@@ -72,6 +72,33 @@ class SourceLine:
 
 
 @dataclass(frozen=True, slots=True)
+class FileOutline:
+    """One file of the wheel under review, or one that is gone from it.
+
+    Attributes:
+        path: its path in the wheel.
+        size: bytes; of the earlier file where it is gone.
+        sha256: digest of its contents; "" where it is gone.
+        change: against the version compared with; None where it is the same or there is none.
+        binary: not UTF-8 text.
+        truncated: too long to be shown whole.
+        rows: rows that its diff has, or its text where there is no diff.
+        added: lines that are new.
+        removed: lines that are gone.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    change: ChangeKind | None
+    binary: bool
+    truncated: bool
+    rows: int
+    added: int
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
 class FileView:
     """One file of the wheel under review.
 

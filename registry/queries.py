@@ -5,34 +5,43 @@ A page or an API resource calls exactly one of these. Each opens its own read-on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from packaging.version import Version as Pep440
 from sqlalchemy import Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
-from registry import comparison, reviews, views
+from registry import comparison, drift, reviews, views
+from registry.dependencies.models import LockedWheel
 from registry.lookup import find, find_plugin
-from registry.models import Plugin, Version
+from registry.models import Plugin, Review, Version
 from registry.readmodel import (
+    Change,
+    ChangeKind,
     CoverageView,
     Delta,
+    FileOutline,
     FileView,
     FindingView,
     Materials,
     Page,
     PluginView,
     QueueItem,
+    QueueOrder,
     ReviewView,
     VersionView,
 )
 from registry.report import read_report
-from registry.review_tools import acknowledging
+from registry.review_tools import acknowledging, preparing
+from registry.review_tools.members import Members
+from registry.review_tools.models import ReviewFacts
+from registry.risk import Facts, assess
 from registry.services import Services
 from registry.states import State
 from registry.trustmaterial import Reviewing
 from trust.errors import SealgateError
-from trust.wheel import read_members
+from trust.identity import Identity
 
 PER_PAGE = 20
 MAX_PER_PAGE = 100
@@ -118,32 +127,83 @@ def version(services: Services, name: str, number: str) -> VersionView:
         return views.version_view(find(session, name, number), reviewing)
 
 
-def queue(services: Services, page: int = 1, per_page: int = PER_PAGE) -> Page[QueueItem]:
-    """Return versions in state `in_review`, longest waiting first."""
-    statement = (
-        select(Version.id)
-        .where(Version.state == State.IN_REVIEW)
-        .order_by(Version.in_review_at, Version.id)
-    )
+def queue(
+    services: Services,
+    page: int = 1,
+    per_page: int = PER_PAGE,
+    *,
+    order: QueueOrder = "waiting",
+    flag: str = "",
+    text: str = "",
+    undecided_by: Identity | None = None,
+) -> Page[QueueItem]:
+    """Return versions in state `in_review`.
+
+    Args:
+        services: the registry's parts.
+        page: which page, from 1.
+        per_page: items on a page.
+        order: `waiting`, the longest first; `newest`; or `risk`, the greatest first.
+        flag: only versions with this flag, a key of `registry.risk.FLAGS`; "" for all.
+        text: only plugins whose name contains this.
+        undecided_by: only versions that this person may decide on and has not: somebody else's.
+    """
+    statement = select(Version.id).where(Version.state == State.IN_REVIEW)
+    if order == "risk" or flag:
+        statement = statement.outerjoin(ReviewFacts, ReviewFacts.version_id == Version.id)
+    if flag:
+        statement = statement.where(ReviewFacts.flags.contains(f",{flag},", autoescape=True))
+    if text:
+        statement = statement.join(Plugin, Plugin.id == Version.plugin_id).where(
+            Plugin.name.contains(text.lower(), autoescape=True)
+        )
+    if undecided_by is not None:
+        who = undecided_by
+        statement = statement.where(
+            or_(Version.author_issuer != who.issuer, Version.author_subject != who.subject),
+            ~exists().where(
+                Review.version_id == Version.id,
+                Review.issuer == who.issuer,
+                Review.subject == who.subject,
+            ),
+        )
+    waiting = (Version.in_review_at, Version.id)
+    ordered = {
+        "waiting": waiting,
+        "newest": (Version.in_review_at.desc(), Version.id.desc()),
+        "risk": (ReviewFacts.risk.desc().nulls_last(), *waiting),
+    }[order]
     reviewing = _reviewing(services)
     with services.database.read() as session:
-        ids, number, size, total = _page_of(session, statement, page, per_page)
+        ids, number, size, total = _page_of(session, statement.order_by(*ordered), page, per_page)
         rows = session.scalars(
             select(Version)
             .where(Version.id.in_(ids))
-            .order_by(Version.in_review_at, Version.id)
             .options(
                 joinedload(Version.plugin),
                 selectinload(Version.scan),
                 selectinload(Version.reviews),
             )
+        ).all()
+        before = [row.previous_sha256 for row in rows if row.previous_sha256]
+        earlier = session.execute(
+            select(Version.sha256, Version.number).where(Version.sha256.in_(before))
         )
-        items = tuple(_queue_item(session, row, reviewing) for row in rows)
-    return Page(items, number, size, total)
+        numbers = {sha256: number for sha256, number in earlier}  # noqa: C416 - rows, not tuples
+        facts = {
+            row.version_id: Facts.from_dict(row.facts) if row.facts else None
+            for row in session.scalars(select(ReviewFacts).where(ReviewFacts.version_id.in_(ids)))
+        }
+        items = tuple(
+            _queue_item(row, reviewing, numbers.get(row.previous_sha256 or ""), facts.get(row.id))
+            for row in sorted(rows, key=lambda row: ids.index(row.id))
+        )
+    return Page(items, number, size, total, text)
 
 
-def _queue_item(session: Session, row: Version, reviewing: Reviewing | None) -> QueueItem:
-    previous = _previous(session, row)
+def _queue_item(
+    row: Version, reviewing: Reviewing | None, previous: str | None, facts: Facts | None
+) -> QueueItem:
     return QueueItem(
         name=row.plugin.name,
         version=row.number,
@@ -156,7 +216,9 @@ def _queue_item(session: Session, row: Version, reviewing: Reviewing | None) -> 
         approvals=views.approvals(row, reviewing),
         approvals_needed=reviewing.threshold if reviewing else 0,
         counts=views.scan_view(row.scan).counts if row.scan else {},
-        previous_version=previous.number if previous else None,
+        previous_version=previous,
+        risk=assess(facts) if facts else None,
+        flags=facts.flags if facts else (),
     )
 
 
@@ -190,36 +252,59 @@ def review(services: Services, name: str, number: str) -> ReviewView:
     with services.database.read() as session:
         row = find(session, name, number)
         before = _previous(session, row)
-        findings, coverage = _findings(services, row)
-        after_files = read_members(services.blobs.read(row.sha256))
-        before_files = None
-        if before is not None:
-            old_files = read_members(services.blobs.read(before.sha256))
-            before_files = comparison.aligned(old_files, after_files)
-        files = comparison.file_views(after_files, before_files, findings)
-        delta = None
-        if before is not None and before_files is not None:
-            delta = _delta(
-                before, row, files, tuple(p for p in before_files if p not in after_files)
-            )
+        found = preparing.outline_of(services, session, row, before.sha256 if before else None)
+        delta = None if before is None else _delta(before, row, found.files)
         own = {row.author, row.plugin.owner}
         return ReviewView(
             version=views.version_view(row, reviewing),
-            materials=_materials(session, row, findings),
+            materials=_materials(session, row, found.findings),
             delta=delta,
-            files=files,
-            findings=findings,
-            coverage=coverage,
+            files=found.files,
+            findings=found.findings,
+            coverage=found.coverage,
             reviewers=tuple(
                 views.signer(r) for r in (reviewing.reviewers if reviewing else ()) if r not in own
             ),
             acknowledged=acknowledging.said(session, row),
+            previous=views.version_view(before, reviewing) if before is not None else None,
+            flags=()
+            if before is None
+            else drift.flags_of(drift.release_of(before), drift.release_of(row)),
+            risk=assess(preparing.facts_of(session, row, found)),
+            dependencies=_dependency_changes(session, before, row),
+            siblings=_siblings(session, row),
         )
 
 
-def _delta(
-    before: Version, after: Version, files: tuple[FileView, ...], removed: tuple[str, ...]
-) -> Delta:
+def _siblings(session: Session, row: Version) -> tuple[str, ...]:
+    """Return the numbers of all versions of the plugin: a page is stale where there is another."""
+    statement = select(Version.number).where(Version.plugin_id == row.plugin_id)
+    return tuple(session.scalars(statement.order_by(Version.id)))
+
+
+def _dependency_changes(
+    session: Session, before: Version | None, after: Version
+) -> tuple[Change, ...]:
+    """Compare the wheels that two versions lock, by name."""
+
+    def locked(version: Version | None) -> dict[str, str]:
+        if version is None:
+            return {}
+        rows = session.scalars(select(LockedWheel).where(LockedWheel.version_id == version.id))
+        return {row.name: f"{row.number}, sha256 {row.sha256}" for row in rows}
+
+    old, new = locked(before), locked(after)
+    changes = []
+    for name in sorted(old.keys() | new.keys()):
+        was, now = old.get(name, ""), new.get(name, "")
+        if was != now:
+            kind: ChangeKind = "added" if not was else "removed" if not now else "changed"
+            subject = f"dependency {name}"
+            changes.append(Change(subject, kind, was, now, widening=kind == "added"))
+    return tuple(changes)
+
+
+def _delta(before: Version, after: Version, files: tuple[FileOutline, ...]) -> Delta:
     return Delta(
         version=before.number,
         sha256=before.sha256,
@@ -229,9 +314,41 @@ def _delta(
             before.manifest, after.manifest, (before.summary, after.summary)
         ),
         added=tuple(f.path for f in files if f.change == "added"),
-        removed=removed,
+        removed=tuple(f.path for f in files if f.change == "removed"),
         changed=tuple(f.path for f in files if f.change == "changed"),
     )
+
+
+def files(services: Services, name: str, number: str, paths: Sequence[str]) -> tuple[FileView, ...]:
+    """Return some of a version's files with their texts, diffs and findings.
+
+    Args:
+        services: the registry's parts.
+        name: the plugin's name.
+        number: the version.
+        paths: which files, in this order; one that neither wheel has is left out.
+
+    Raises:
+        NotFound: no such plugin or version.
+        Damaged: a stored wheel or report is not what was stored.
+    """
+    with services.database.read() as session:
+        row = find(session, name, number)
+        before = _previous(session, row)
+        found = preparing.outline_of(services, session, row, before.sha256 if before else None)
+        new = Members(services.blobs.read(row.sha256))
+        old = None
+        if before is not None:
+            old = Members(services.blobs.read(before.sha256), like=new)
+    views: list[FileView] = []
+    for path in paths:
+        here = [finding for finding in found.findings if finding.path == path]
+        if path in new:
+            earlier = None if old is None else {path: old[path]} if path in old else {}
+            views += comparison.file_views({path: new[path]}, earlier, here)
+        elif old is not None and path in old:
+            views.append(comparison.removed_view(path, old[path]))
+    return tuple(views)
 
 
 def recent(services: Services, limit: int = 10) -> tuple[VersionView, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from registry.filemodel import (
     Change,
@@ -18,17 +18,23 @@ from registry.filemodel import (
     CoverageView,
     Delta,
     DiffLine,
+    FileOutline,
     FileView,
     FindingView,
     LineKind,
     Severity,
     SourceLine,
 )
+from registry.risk import Risk
 from trust.errors import Problem
+
+if TYPE_CHECKING:
+    from registry.drift import Flag
 
 T = TypeVar("T")
 
 Decision = Literal["approve", "reject"]
+QueueOrder = Literal["waiting", "newest", "risk"]
 Result = Literal["PASSED", "WARNED", "FAILED"]
 Verdict = Literal["passed", "failed", "incomplete"]
 
@@ -224,7 +230,12 @@ class PluginView:
 
 @dataclass(frozen=True, slots=True)
 class QueueItem:
-    """One line of the review queue: a version in state `in_review`, longest waiting first."""
+    """One line of the review queue: a version in state `in_review`.
+
+    Attributes:
+        risk: how much there is to look at, with reasons; None where it is not worked out yet.
+        flags: keys of `registry.risk.FLAGS`.
+    """
 
     name: str
     version: str
@@ -238,6 +249,8 @@ class QueueItem:
     approvals_needed: int
     counts: Mapping[str, int]
     previous_version: str | None
+    risk: Risk | None = None
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,21 +317,31 @@ class ReviewView:
         version: the version under review.
         materials: the digests that the signed review names, or None before the scan ended.
         delta: against the last published version, None for a first version.
-        files: every file of the wheel; bounded, see `FileView.truncated`.
+        files: every file of the wheel and those that are gone; `queries.files` has their texts.
         findings: every finding, worst first.
         coverage: what the scan looked at, or None before the scan ended.
         reviewers: who may review according to the layout (the author is never among them).
         acknowledged: what the reviews of this version say to findings, by fingerprint.
+        previous: the version compared with, None for a first version.
+        flags: what is suspicious beside that version.
+        risk: how much there is to look at, with reasons.
+        dependencies: what changed of the wheels that the plugin locks.
+        siblings: the numbers of all versions of the plugin, in the order of submission.
     """
 
     version: VersionView
     materials: Materials | None
     delta: Delta | None
-    files: tuple[FileView, ...]
+    files: tuple[FileOutline, ...]
     findings: tuple[FindingView, ...]
     coverage: CoverageView | None
     reviewers: tuple[SignerView, ...]
-    acknowledged: Mapping[str, tuple[Reason, ...]] = field(default_factory=dict)
+    acknowledged: Mapping[str, tuple[Reason, ...]]
+    previous: VersionView | None
+    flags: tuple[Flag, ...]
+    risk: Risk
+    dependencies: tuple[Change, ...]
+    siblings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,6 +385,7 @@ __all__ = [
     "Delta",
     "DiffLine",
     "EvidenceView",
+    "FileOutline",
     "FileView",
     "FindingView",
     "LimitsView",
@@ -371,6 +395,7 @@ __all__ = [
     "Page",
     "PluginView",
     "QueueItem",
+    "QueueOrder",
     "Reason",
     "Result",
     "ReviewRecord",

@@ -37,19 +37,6 @@ class AcknowledgementRow(Base):
         return Identity(self.issuer, self.subject)
 
 
-class Visit(Base):
-    """When a signed-in person last opened a review page; shown to others for minutes, no trust."""
-
-    __tablename__ = "review_visits"
-    __table_args__ = (UniqueConstraint("version_id", "issuer", "subject"),)
-
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"))
-    issuer: Mapped[str] = mapped_column(String(500))
-    subject: Mapped[str] = mapped_column(String(500))
-    at: Mapped[datetime] = mapped_column(UtcText, index=True)
-
-
 class LineComment(Base):
     """What somebody signed in says to one line of one wheel. Rows are only added.
 
@@ -81,7 +68,7 @@ class LineComment(Base):
 class ReviewFacts(Base):
     """What the queue shows of a version in review, worked out once: both wheels never change.
 
-    `flags` has the names of the flags, each between commas (`,first-version,`), to search by.
+    `flags` has the keys of the flags, each between commas (`,first-version,`), to search by.
     """
 
     __tablename__ = "review_facts"
@@ -91,3 +78,12 @@ class ReviewFacts(Base):
     risk: Mapped[int] = mapped_column(Integer)
     flags: Mapped[str] = mapped_column(String(500))
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class ReviewOutline(Base):
+    """`registry.review_tools.outline.Outline` of a version, as JSON."""
+
+    __tablename__ = "review_outlines"
+
+    version_id: Mapped[int] = mapped_column(ForeignKey("versions.id"), primary_key=True)
+    document: Mapped[str] = mapped_column(Text)

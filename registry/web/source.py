@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
 from pathlib import PurePosixPath
+from typing import Literal
 
 from pygments.lexer import Lexer
 from pygments.lexers.configs import IniLexer, TOMLLexer
@@ -92,6 +94,54 @@ class Row:
     pieces: tuple[Piece, ...]
     cut: int = 0
     findings: tuple[FindingView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One row of two columns: the earlier line, and this version's line beside it.
+
+    Attributes:
+        kind: `context`, `changed` or `hunk`.
+        left: the earlier line, or None.
+        right: this version's line, or None; the heading where `kind` is `hunk`.
+    """
+
+    kind: Literal["context", "changed", "hunk"]
+    left: Row | None
+    right: Row | None
+
+    @property
+    def findings(self) -> tuple[FindingView, ...]:
+        """What the scan found on this version's line."""
+        return self.right.findings if self.right is not None else ()
+
+
+def paired(rows: Sequence[Row]) -> list[Pair]:
+    """Return the rows of a unified diff side by side: what is gone beside what came for it."""
+    pairs: list[Pair] = []
+    gone: list[Row] = []
+    came: list[Row] = []
+
+    def flush() -> None:
+        pairs.extend(Pair("changed", *both) for both in zip_longest(gone, came))
+        gone.clear()
+        came.clear()
+
+    for row in rows:
+        if row.kind == "removed":
+            if came:
+                flush()
+            gone.append(row)
+        elif row.kind == "added":
+            came.append(row)
+        else:
+            flush()
+            if row.kind == "hunk":
+                pairs.append(Pair("hunk", None, row))
+            else:
+                pairs.append(Pair("context", row, row))
+    flush()
+    return pairs
 
 
 def source_rows(path: str, lines: Sequence[SourceLine]) -> list[Row]:

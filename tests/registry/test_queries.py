@@ -69,7 +69,7 @@ def test_a_review_shows_what_changed(two_versions: RegistryFixture) -> None:
     metadata = "example_plugin-1.1.0.dist-info/METADATA"
     assert metadata in delta.changed
     assert not [path for path in (*delta.added, *delta.removed) if "dist-info" in path]
-    file = next(f for f in view.files if f.path == metadata)
+    (file,) = queries.files(two_versions.services, "example-plugin", "1.1.0", [metadata])
     assert ("added", "Version: 1.1.0") in [(line.kind, line.text) for line in file.diff]
 
     changes = {change.subject: change for change in delta.manifest}
@@ -86,19 +86,25 @@ def test_a_review_shows_what_changed(two_versions: RegistryFixture) -> None:
 def test_a_review_shows_findings_at_their_lines(two_versions: RegistryFixture) -> None:
     view = queries.review(two_versions.services, "example-plugin", "1.1.0")
     (finding,) = [f for f in view.findings if f.rule == "B307"]
-    file = next(f for f in view.files if f.path == finding.path)
+    (file,) = queries.files(two_versions.services, "example-plugin", "1.1.0", [finding.path])
     (line,) = [line for line in file.lines if finding in line.findings]
     assert line.text == 'TOKEN = eval("1")'
     assert line.number == finding.line
     assert file.findings == tuple(f for f in view.findings if f.path == file.path)
     assert view.coverage is not None
     assert finding.path in view.coverage.scanned
-    assert {f.path for f in view.files} == {*view.coverage.scanned, *view.coverage.not_scanned}
+    present = {f.path for f in view.files if f.change != "removed"}
+    assert present == {*view.coverage.scanned, *view.coverage.not_scanned}
 
 
 def test_a_review_shows_the_changed_lines(two_versions: RegistryFixture) -> None:
     view = queries.review(two_versions.services, "example-plugin", "1.1.0")
-    file = next(f for f in view.files if f.path == "example_plugin/__init__.py")
+    path = "example_plugin/__init__.py"
+    (file,) = queries.files(two_versions.services, "example-plugin", "1.1.0", [path])
+    outline = next(f for f in view.files if f.path == path)
+    kinds = [line.kind for line in file.diff]
+    assert (outline.added, outline.removed) == (kinds.count("added"), kinds.count("removed"))
+    assert outline.rows == len(file.diff)
     changed = [(line.kind, line.text) for line in file.diff if line.kind in ("added", "removed")]
     assert ("removed", '    return {"greeting": "hello"}') in changed
     assert ("added", '    return {"greeting": "good day"}') in changed
@@ -117,7 +123,9 @@ def test_a_first_version_has_no_delta(registry: RegistryFixture) -> None:
     registry.worker.run_once()
     view = queries.review(registry.services, "example-plugin", "1.0.0")
     assert view.delta is None
-    assert all(file.change is None and file.diff == () for file in view.files)
+    assert all(file.change is None for file in view.files)
+    assert view.flags == ()
+    assert [part.why for part in view.risk.parts if part.why == "first version"]
 
 
 def test_recent_is_what_was_published_last(registry: RegistryFixture) -> None:

@@ -1,4 +1,4 @@
-"""What reviewers keep beside a version: acknowledgements, comments, presence."""
+"""What reviewers keep beside a version: acknowledgements, comments, and what the queue shows."""
 
 from __future__ import annotations
 
@@ -54,20 +54,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_acknowledgements_fingerprint", "acknowledgements", ["fingerprint"])
     op.create_table(
-        "review_visits",
-        _number("id"),
-        _number("version_id"),
-        _text("issuer", 500),
-        _text("subject", 500),
-        _text("at", 27),
-        _of_version("review_visits"),
-        sa.PrimaryKeyConstraint("id", name="pk_review_visits"),
-        sa.UniqueConstraint(
-            "version_id", "issuer", "subject", name="uq_review_visits_version_id_issuer_subject"
-        ),
-    )
-    op.create_index("ix_review_visits_at", "review_visits", ["at"])
-    op.create_table(
         "line_comments",
         _number("id"),
         _number("version_id"),
@@ -93,9 +79,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("version_id", name="pk_review_facts"),
     )
     op.create_index("ix_review_facts_risk", "review_facts", ["risk"])
+    op.create_table(
+        "review_outlines",
+        _number("version_id"),
+        _long("document"),
+        _of_version("review_outlines"),
+        sa.PrimaryKeyConstraint("version_id", name="pk_review_outlines"),
+    )
 
 
 def downgrade() -> None:
     """Drop them."""
-    for table in ("review_facts", "line_comments", "review_visits", "acknowledgements"):
+    for table in ("review_outlines", "review_facts", "line_comments", "acknowledgements"):
         op.drop_table(table)

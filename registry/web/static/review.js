@@ -84,6 +84,12 @@ export class ReviewPanel extends Panel {
   // What would be signed must still be what the registry asks for: else this page is stale.
   async recheck() {
     const asked = await reply(await fetch(`${this.config.api}/review-materials`, { cache: "no-store" }), "The materials");
+    const plugin = await reply(await fetch(this.config.plugin, { cache: "no-store" }), "The plugin");
+    const known = this.config.siblings.split(" ");
+    const newer = plugin.versions.map((line) => line.version).filter((number) => !known.includes(number));
+    if (newer.length) {
+      throw new Refusal(`This page is stale: ${newer.join(", ")} was submitted after it was opened. Reload it, and choose which version to review.`);
+    }
     const state = (await reply(await fetch(this.config.api, { cache: "no-store" }), "The version")).state;
     const same = Object.entries(this.shown).every(([name, value]) => (asked[name] ?? "") === value);
     if (!same || !this.findings.same(asked.acknowledge) || state !== "in_review") {
