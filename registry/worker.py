@@ -121,6 +121,7 @@ def main(settings: WorkerSettings) -> None:
         stream=sys.stdout,
         format="%(asctime)s %(name)s %(levelname)s %(message)s",
     )
+    logging.getLogger("tuf").setLevel(logging.WARNING)
     worker = Worker.open(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

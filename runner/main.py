@@ -39,7 +39,7 @@ from runner.output import FOLLOWERS
 from runner.policy import Policy
 from runner.policy_file import load_policy
 from runner.quota import Quotas
-from runner.readiness import Readiness, clock_check, gate_check, stale_check
+from runner.readiness import Readiness, cells_check, clock_check, gate_check, stale_check
 from runner.records import Origin
 from runner.recovery import Instance, check_not_rolled_back, keep_checkpoint, recover
 from runner.revocations.follower import Follower
@@ -204,6 +204,12 @@ def _sandbox(policy: Policy, stack: ExitStack, state: Path) -> Executes:
     return Levels(sandbox, cells)
 
 
+def _cells_check(sandbox: Executes, policy: Callable[[], Policy]) -> Callable[[], None]:
+    cells = sandbox.cell if isinstance(sandbox, Levels) else None
+    refusal = None if cells is None else lambda: cells.refusal
+    return cells_check(lambda: policy().uses_cells(), refusal)
+
+
 def _pool_of(sandbox: Executes) -> Callable[[], PoolState | None]:
     container = sandbox.container if isinstance(sandbox, Levels) else sandbox
     return container.pool_state if isinstance(container, Sandbox) else lambda: None
@@ -262,6 +268,7 @@ def open_service(
         if sandbox is None:
             sandbox = _sandbox(policy, stack, settings.state)
             checks["sandbox"] = _sandbox_check(policy, sandbox)
+        checks["cells"] = _cells_check(sandbox, lambda: runner.policy)
         notes: dict[str, Callable[[], Any]] = {}
         if followed is not None:
             checks["distribution"], notes["distribution"] = followed.check, followed.note
@@ -383,6 +390,7 @@ def _log_to_stderr() -> None:
     handler.setFormatter(_JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    logging.getLogger("tuf").setLevel(logging.WARNING)
 
 
 def serve(settings: RunnerSettings, host: str, port: int) -> None:
