@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from registry import intake, queries, reviews
+from registry.accounts.models import SessionRow
+from registry.accounts.secrets import digest
 from registry.app import create_app
 from registry.publishing import Publishing
 from registry.scanning import Scanning
@@ -31,7 +35,8 @@ class Stage:
         app: the real application.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **changes: Any) -> None:
+        """Make an empty registry in `folder`; `changes` replace parts of its settings."""
         self.trust = TrustFixture()
         self._offset = timedelta()
         for name, data in (
@@ -51,6 +56,7 @@ class Stage:
             max_upload_bytes=4 << 20,
             max_dependency_bytes=0,
         )
+        self.settings = replace(self.settings, **changes)
         self.app = create_app(self.settings, clock=self.now)
         services = self.services
         self.worker = Worker(
@@ -80,6 +86,28 @@ class Stage:
         """The application's parts."""
         with self.app.app_context():
             return current()
+
+    def cookie(self, who: str) -> dict[str, str]:
+        """Return the cookie of a browser in which `who` is signed in, without its address."""
+        secret, now = secrets.token_urlsafe(32), self.now()
+        issuer = self.trust.issuer
+        row = SessionRow(
+            sha256=digest(secret),
+            issuer=issuer,
+            subject=who,
+            began_at=now,
+            ends_at=now + timedelta(hours=1),
+            browser="a test",
+        )
+        with self.services.database.write() as database:
+            database.add(row)
+        client = self.app.test_client()
+        with client.session_transaction() as session:
+            session["person"] = {"issuer": issuer, "subject": who, "secret": secret}
+        name = str(self.app.config["SESSION_COOKIE_NAME"])
+        found = client.get_cookie(name)
+        assert found is not None
+        return {"name": name, "value": found.value}
 
     def submit(self, wheel: tuple[str, bytes], *, by: str | None = None) -> intake.Accepted:
         """Submit a wheel as its author, past the browser."""
