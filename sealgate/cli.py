@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("sealgate.commands.export", "write a version into a mirror or onto a carried disk"),
     "verify": ("sealgate.commands.verify", "verify a folder offline: Admitted or the step"),
     "layout": ("sealgate.commands.layout", "show, make and sign the in-toto layout"),
+    "keys": ("sealgate.commands.keys", "make, sign and rotate the TUF repository's keys"),
     "run": ("sealgate.commands.run", "call a plugin's method through the runner"),
     "revoke": ("sealgate.commands.revoke", "take back a version, a signer, an image; lift"),
     "audit": ("sealgate.commands.audit", "verify, show and export the audit log"),
