@@ -33,7 +33,7 @@ class Facts:
         first: there is no earlier published version.
         files: files that are new, changed or gone.
         lines: lines that are new or gone, in all files that are text.
-        unread: new or changed files that the scan did not look at as code, or that are not text.
+        unread: new or changed files that are not text: nobody can read them here.
         dependencies: locked wheels that came, changed or went.
         flags: keys of `FLAGS`.
     """
@@ -82,8 +82,8 @@ def assess(facts: Facts) -> Risk:
     """Return the risk of `facts`.
 
     The points: 8 for each Medium finding (at most 32) and 1 for each Low one (at most 5); 15 for a
-    first version; 1 for each 50 lines (at most 20); 4 for each file that the scan did not read (at
-    most 12); 5 for each changed dependency (at most 15); 20 for a new signer and for wider
+    first version; 1 for each 50 lines (at most 20); 4 for each file that is not text (at most
+    12); 5 for each changed dependency (at most 15); 20 for a new signer and for wider
     permissions, 15 for weaker provenance, 8 for raised limits.
     """
     parts = sorted(_parts(facts), key=lambda part: -part.points)
@@ -102,7 +102,7 @@ def _parts(facts: Facts) -> Iterator[Part]:
     counted = (
         (facts.medium, 8, 32, "Medium finding"),
         (facts.low, 1, 5, "Low finding"),
-        (facts.unread, 4, 12, "file that the scan did not read"),
+        (facts.unread, 4, 12, "file that is not text"),
         (facts.dependencies, 5, 15, "changed dependency"),
     )
     for count, each, most, noun in counted:
@@ -121,7 +121,7 @@ def _parts(facts: Facts) -> Iterator[Part]:
 def _counted(count: int, noun: str) -> str:
     if count == 1:
         return f"1 {noun}"
-    plural = noun.replace("file that", "files that") if "that" in noun else _plural(noun)
+    plural = noun.replace("file that is", "files that are") if "that" in noun else _plural(noun)
     return f"{count} {plural}"
 
 

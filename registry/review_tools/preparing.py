@@ -116,7 +116,6 @@ def facts_of(session: Session, version: Version, found: Outline) -> Facts:
         found: its outline.
     """
     first = version.previous_sha256 is None
-    not_scanned = found.coverage.not_scanned if found.coverage else {}
     touched = [f for f in found.files if first or f.change is not None]
     flags: set[str] = {flag.kind for flag in drift.flags_for(session, version)}
     dependencies = _dependencies(session, version)
@@ -130,7 +129,7 @@ def facts_of(session: Session, version: Version, found: Outline) -> Facts:
         first=first,
         files=len(touched),
         lines=sum(f.added + f.removed for f in touched),
-        unread=sum(f.change != "removed" and (f.path in not_scanned or f.binary) for f in touched),
+        unread=sum(f.change != "removed" and f.binary for f in touched),
         dependencies=dependencies,
         flags=tuple(flag for flag in FLAGS if flag in flags),
     )

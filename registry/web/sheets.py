@@ -272,7 +272,7 @@ def sheet(
         rows = diff_rows(file.path, file.diff[first - 1 : end], file.lines)
     else:
         mode, total = "source", len(file.lines)
-        rows = source_rows(file.path, file.lines[first - 1 : end])
+        rows = source_rows(file.path, file.lines, first, count)
     placed = {id(finding) for row in rows for finding in row.findings}
     lines = {row.new for row in rows}
     threads: dict[int, tuple[CommentView, ...]] = {}

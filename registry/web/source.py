@@ -38,6 +38,12 @@ MAX_LINE = 1_000
 MAX_COLOURED = 200_000
 """Characters of a file that are coloured; beyond, the text is shown plain."""
 
+MAX_WHOLE = 40_000
+"""Characters that are coloured at once for a diff; beyond, each of its stretches by itself."""
+
+LEAD = 100
+"""Lines before a part that are coloured with it."""
+
 MAX_KEPT = 20_000
 """Characters of a file whose colours are kept for the next request; bounds the memory for it."""
 
@@ -144,26 +150,46 @@ def paired(rows: Sequence[Row]) -> list[Pair]:
     return pairs
 
 
-def source_rows(path: str, lines: Sequence[SourceLine]) -> list[Row]:
-    """Return the rows of a whole file, or of the part that `lines` has."""
-    coloured = colour(path, tuple(line.text for line in lines))
+def source_rows(
+    path: str, lines: Sequence[SourceLine], first: int = 1, count: int | None = None
+) -> list[Row]:
+    """Return the rows of a file.
+
+    Args:
+        path: the file; its suffix says which language it is.
+        lines: all of its lines.
+        first: the first row, from 1.
+        count: how many rows at most; None for all.
+    """
+    end = len(lines) if count is None else min(len(lines), first - 1 + count)
+    # Colours need what stands before, a docstring's beginning say; all of it would take too long.
+    begin = max(0, first - 1 - LEAD)
+    part = lines[begin:end]
+    coloured = colour(path, tuple(line.text for line in part))
     return [
         Row("context", None, line.number, pieces, max(0, len(line.text) - MAX_LINE), line.findings)
-        for line, pieces in zip(lines, coloured, strict=True)
+        for line, pieces in list(zip(part, coloured, strict=True))[first - 1 - begin :]
     ]
 
 
 def diff_rows(path: str, diff: Sequence[DiffLine], lines: Sequence[SourceLine]) -> list[Row]:
     """Return the rows of a unified diff; `lines` is the file's text in this version."""
-    coloured = colour(path, tuple(line.text for line in lines))
-    new = {line.number: pieces for line, pieces in zip(lines, coloured, strict=True)}
-    texts = {line.number: line for line in lines}
-    old = _old_side(path, diff)
+    numbers = [entry.new for entry in diff if entry.new]
+    begin = max(0, min(numbers, default=1) - 1 - LEAD)
+    part = lines[begin : max(numbers, default=0)]
+    new: dict[int, tuple[Piece, ...]] = {}
+    if sum(len(line.text) for line in part) <= MAX_WHOLE:
+        coloured = colour(path, tuple(line.text for line in part))
+        new = {line.number: pieces for line, pieces in zip(part, coloured, strict=True)}
+    else:
+        new = _side(path, diff, "new")
+    texts = {line.number: line for line in part}
+    old = _side(path, diff, "old")
     rows = []
     for entry in diff:
         line = texts.get(entry.new or 0)
         if line is not None and line.text == entry.text:
-            pieces = new[line.number]
+            pieces = new.get(line.number) or _plain(line.text)
         else:
             pieces = old.get(entry.old or 0, _plain(entry.text))
         findings = line.findings if line is not None else ()
@@ -172,8 +198,10 @@ def diff_rows(path: str, diff: Sequence[DiffLine], lines: Sequence[SourceLine]) 
     return rows
 
 
-def _old_side(path: str, diff: Sequence[DiffLine]) -> dict[int, tuple[Piece, ...]]:
-    """Return the coloured lines of the earlier version, as far as the diff shows them.
+def _side(
+    path: str, diff: Sequence[DiffLine], side: Literal["old", "new"]
+) -> dict[int, tuple[Piece, ...]]:
+    """Return the coloured lines of one version, as far as the diff shows them.
 
     Each stretch of consecutive lines is coloured by itself: what opens before it is not known.
     """
@@ -182,9 +210,10 @@ def _old_side(path: str, diff: Sequence[DiffLine]) -> dict[int, tuple[Piece, ...
     for entry in (*diff, DiffLine("hunk", None, None, "")):
         if entry.kind == "hunk":
             coloured = colour(path, tuple(line.text for line in stretch))
-            found.update((x.old or 0, y) for x, y in zip(stretch, coloured, strict=True))
+            numbers = (getattr(line, side) for line in stretch)
+            found.update(zip(numbers, coloured, strict=True))
             stretch = []
-        elif entry.old is not None:
+        elif getattr(entry, side) is not None:
             stretch.append(entry)
     return found
 

@@ -42,7 +42,7 @@ ALLOWED_TAGS = frozenset(
         *("span", "code", "pre", "bdi", "time", "blockquote", "section", "article", "aside"),
         *("form", "label", "input", "button", "details", "summary", "svg", "circle", "path"),
         *("table", "caption", "thead", "tbody", "tr", "th", "td", "template", "textarea"),
-        *("dialog", "kbd", "small", "select", "option"),
+        *("dialog", "kbd", "small", "select", "option", "col", "colgroup"),
     }
 )
 
