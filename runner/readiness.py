@@ -115,3 +115,33 @@ def clock_check(clock: SystemClock) -> Check:
             )
 
     return check
+
+
+def cells_check(
+    asked_for: Callable[[], bool], refusal: Callable[[], SealgateError | None] | None
+) -> Check:
+    """Return the check that this host makes cells, where the policy asks for them.
+
+    Args:
+        asked_for: whether the policy in force allows any version the level `cell`.
+        refusal: why this host makes none, or None; None in its place where the runner was started
+            without cells.
+    """
+
+    def check() -> None:
+        if not asked_for():
+            return
+        if refusal is None:
+            raise NotReady(
+                problem(
+                    "sandbox.cells-not-started",
+                    "the policy asks for cells, and the runner was started without them",
+                    expected="a runner that was started under a policy with `cell_versions`",
+                    advice="start the runner again",
+                )
+            )
+        refused = refusal()
+        if refused is not None:
+            raise NotReady(refused.problems)
+
+    return check

@@ -248,10 +248,28 @@ def test_a_runner_whose_host_forbids_cells_refuses_those_calls_only(
     ):
         assert calls.call(version="1.0.0")["status"] == "ok"
         refused = calls.call(version="2.0.0")
+        ready = calls.get("/readyz")
     assert refused["status"] == "unavailable"
     assert refused["result"] is None
     assert "user namespaces" in json.dumps(refused["error"])
     assert refused["sandbox"]["level"] == "cell"
+    assert ready.status_code == 503
+    (told,) = ready.get_json()["checks"]["cells"]
+    assert told["code"] == "sandbox.cells"
+    assert "user namespaces" in told["advice"]
+
+
+@pytest.mark.parametrize("asked_for", [True, False])
+def test_a_runner_without_cells_is_ready_unless_the_policy_asks_for_them(
+    site: Site, sandbox: Sandbox, asked_for: bool
+) -> None:
+    if asked_for:
+        site.policy["plugins"][0]["cell_versions"] = "*"
+    with site.runner(sandbox=sandbox) as calls:
+        ready = calls.get("/readyz")
+    codes = [told["code"] for told in ready.get_json()["checks"]["cells"]]
+    assert codes == (["sandbox.cells-not-started"] if asked_for else [])
+    assert (ready.status_code == 503) is asked_for
 
 
 def test_a_job_that_does_not_fit_is_the_callers_mistake(cells: CellSandbox) -> None:
