@@ -386,9 +386,10 @@ def _accounts(reader: _Reader) -> AccountSettings:
         found["admins"] = frozenset(reader.text("ADMINS").split())
     if reader.has("PUBLISHER_ISSUERS"):
         found["publisher_issuers"] = reader.path("PUBLISHER_ISSUERS")
-    for name in ("UPLOADS_PER_MINUTE", "SIGN_INS_PER_MINUTE"):
-        if reader.has(name):
-            found[name.lower()] = reader.number(name, int)
+    if reader.has("UPLOADS_PER_MINUTE"):
+        found["uploads_per_minute"] = reader.number("UPLOADS_PER_MINUTE", int)
+    if reader.has("SIGN_INS_PER_MINUTE"):
+        found["sign_ins_per_minute"] = reader.number("SIGN_INS_PER_MINUTE", int)
     return AccountSettings(**found)
 
 

@@ -79,8 +79,8 @@ class Site:
     def served(self) -> Iterator[str]:
         """Serve both; yield the registry's address."""
         with ExitStack() as stack:
-            stack.enter_context(_served(self.issuer, self.authority_app))
-            stack.enter_context(_served(self.url, self.app))
+            stack.enter_context(served_at(self.issuer, self.authority_app))
+            stack.enter_context(served_at(self.url, self.app))
             yield self.url
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def _served(url: str, app: Flask) -> Iterator[None]:
+def served_at(url: str, app: Flask) -> Iterator[None]:
     port = int(url.rsplit(":", 1)[1])
     server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
