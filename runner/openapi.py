@@ -174,6 +174,7 @@ def document() -> dict[str, Any]:
             "/v1/invocations": {"post": _invocations(), "delete": _cancel_by_key()},
             "/v1/invocations/{request_id}": {"get": _result(), "delete": _cancel()},
             "/v1/invocations/{request_id}/output": {"get": _output()},
+            **_revocations(public),
             "/v1/audit/checkpoint": {
                 "get": {
                     "summary": "The audit log's signed checkpoint (C2SP tlog-checkpoint)",
@@ -275,6 +276,48 @@ def document() -> dict[str, Any]:
                 "Problem": _PROBLEM,
                 "ProblemDetails": _DETAILS,
             },
+        },
+    }
+
+
+def _revocations(public: list[Any]) -> dict[str, Any]:
+    """Return the paths of `runner.revocations.routes`."""
+    return {
+        "/v1/revocations": {
+            "get": {
+                "summary": "What is taken back, and how fresh that knowledge is",
+                "security": public,
+                "responses": {
+                    "200": _object("seconds_left, entries, in_force."),
+                    "404": _refusal("The policy follows no revocation log."),
+                },
+            },
+            "post": {
+                "summary": "Hand over a signed revocation; it takes force at once",
+                "description": "Who acts is the bundle's verified signer; no token is needed.",
+                "security": public,
+                "requestBody": {"required": True, "content": _content({"type": "object"})},
+                "responses": {
+                    "200": _object("What the bundle says."),
+                    "403": _refusal("Its signer may not say this."),
+                    "404": _refusal("The policy follows no revocation log."),
+                    "413": _refusal("The bundle is too large."),
+                    "415": _refusal("The body is not JSON."),
+                    "422": _refusal("It does not verify, or is no revocation."),
+                    "503": _refusal("It cannot be kept."),
+                },
+            },
+        },
+        "/v1/revocations/refresh": {
+            "post": {
+                "summary": "Look at the revocation log now",
+                "responses": {
+                    "200": _object("seconds_left and entries."),
+                    "401": _refusal("No valid token."),
+                    "404": _refusal("The policy follows no revocation log."),
+                    "503": _refusal("The log cannot be had, or misbehaves."),
+                },
+            }
         },
     }
 

@@ -256,7 +256,7 @@ class Follower:
         return head
 
     def _page(self, since: int) -> Page:
-        url = f"{self._policy.registry}/api/v1/revocations?since={since}"
+        url = f"{self._rule.url}?since={since}"
         page = Page.parse(self._fetch(url, Bounds(FETCH_SECONDS, MAX_PAGE_BYTES)))
         if page.since != since:
             raise LogMisbehaves(

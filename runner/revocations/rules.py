@@ -14,6 +14,7 @@ from trust.identity import Identity
 from trust.log import NoteVerifier
 
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+LOG_PATH = "/api/v1/revocations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,14 @@ class RevocationRule:
         max_age_seconds: how old the log's head may be; then nothing is admitted.
         log_key: the pinned key of the log.
         revokers: identities that may revoke anything.
+        url: the log's address, without a query.
     """
 
     poll_seconds: float
     max_age_seconds: int
     log_key: NoteVerifier
     revokers: frozenset[Identity]
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,15 @@ def contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
                 expected="a verifier key line, name+id+base64 (C2SP signed-note)",
                 advice="copy the line from keys/revocation_log.vkey",
                 where="/revocation/log_key",
+            )
+        if "url" not in rule and document["registry"].startswith("mirror+"):
+            yield problem(
+                "policy.revocation-url",
+                "a mirror has no revocation log",
+                value=document["registry"],
+                expected=f"the address of a log, such as https://registry.example{LOG_PATH}",
+                advice="name the log with `url`, or leave `revocation` out and hand bundles over",
+                where="/revocation",
             )
         if rule["max_age_seconds"] <= rule["poll_seconds"]:
             yield problem(
@@ -126,6 +138,7 @@ def revocation_rule(document: Mapping[str, Any]) -> RevocationRule | None:
         max_age_seconds=rule["max_age_seconds"],
         log_key=NoteVerifier.from_vkey(rule["log_key"]),
         revokers=frozenset(Identity(**who) for who in rule["revokers"]),
+        url=rule.get("url", document["registry"].rstrip("/") + LOG_PATH),
     )
 
 
