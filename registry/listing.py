@@ -117,10 +117,12 @@ def plugins(services: Services, text: str = "", page: int = 1) -> Page[PluginCar
                 select(Version.id, Version.summary).where(
                     Version.id.in_([n.id for n in told_by.values()])
                 )
-            ).tuples()
+            )
+            .tuples()
+            .all()
         )
         names = dict(
-            session.execute(select(Plugin.id, Plugin.name).where(Plugin.id.in_(ids))).tuples()
+            session.execute(select(Plugin.id, Plugin.name).where(Plugin.id.in_(ids))).tuples().all()
         )
     items = tuple(
         _card(names[i], numbers[i], summaries[told_by[i].id]) for i in ids if i in numbers

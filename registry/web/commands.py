@@ -73,7 +73,8 @@ def reject(view: VersionView) -> str:
 def revoke(name: str, version: str = "") -> str:
     """Sign a revocation of a plugin or a version and send it."""
     what = _pin(name, version) if version else shlex.quote(name)
-    return f"sealgate revoke {what} --reason 'why'"
+    kind = "version" if version else "plugin"
+    return f"sealgate revoke {kind} {what} --reason 'why'"
 
 
 def run(name: str, method: MethodView) -> str:
