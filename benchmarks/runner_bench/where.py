@@ -26,13 +26,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=100)
     parser.add_argument("--level", choices=("container", "cell"), default="container")
+    parser.add_argument("--driver", choices=("engine", "oci"), default="engine")
     options = parser.parse_args()
     image = ensure(Engine().client)
     plugin = {} if options.level == "container" else {"cell_versions": "*"}
+    sandbox = {"runtime": "runc", "driver": options.driver}
     whole: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "phases.json"
-        with Deployment(image, {"runtime": "runc"}, plugin, phases=file).run() as client:
+        with Deployment(image, sandbox, plugin, phases=file).run() as client:
             for number in range(WARM_UP + options.calls):
                 settle(1.0)
                 start = time.perf_counter()
