@@ -24,7 +24,7 @@ from trust.errors import problem
 
 PR_SET_CHILD_SUBREAPER = 36
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-RUNTIMES = ("runc", "crun")
+RUNTIMES = ("runc",)
 START_SECONDS = 20.0
 TOLD_BYTES = 4096
 
@@ -58,7 +58,7 @@ def find(runtime: str) -> str:
                 "the driver `oci` does not find the runtime that the policy asks for",
                 value=runtime,
                 expected=f"one of {', '.join(RUNTIMES)}, on {PATH}",
-                advice="install it (Debian: runc or crun), or use the driver `engine`",
+                advice="install it (Debian: runc), or use the driver `engine`",
             )
         )
     found = Path(path).resolve()
