@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from registry.dependencies import store as dependencies
 from registry.models import Plugin, Version
 from registry.services import Services
 from registry.settings import WorkerSettings
@@ -113,8 +114,14 @@ class Distribution:
 
     def _releases(self, ids: Sequence[int]) -> Iterator[Release]:
         for version_id in ids:
-            with self.services.database.read() as session:
-                yield self._release(session.get_one(Version, version_id))
+            try:
+                with self.services.database.read() as session:
+                    release = self._release(session.get_one(Version, version_id))
+            except SealgateError as error:
+                # One damaged blob keeps its own version back, not all others.
+                log.error("version %d is left out: %s", version_id, error.diagnostics())
+                continue
+            yield release
 
     def _release(self, version: Version) -> Release:
         blobs = self.services.blobs
@@ -124,6 +131,7 @@ class Distribution:
             version.filename,
             blobs.read(version.sha256),
             [blobs.read(item.sha256) for item in version.evidence],
+            dependencies.stored(self.services, version),
         )
 
 

@@ -13,6 +13,7 @@ bin holds everything of one plugin:
     plugins/BB/NAME/index.json              its published versions
     plugins/BB/NAME/VERSION/FILENAME.whl    the wheel
     plugins/BB/NAME/VERSION/evidence.json   its bundles
+    plugins/BB/NAME/VERSION/SHA256.locked   a wheel that it locks
 
 A delegation's path patterns (TUF specification 4.5) keep every role to its place: whoever holds
 an online key can name no target under `trust/`, and a bin none of another bin.
