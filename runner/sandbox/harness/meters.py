@@ -68,10 +68,15 @@ class Meters:
         self._killed = Counter(_KILLED)
         self._denied = Counter(_DENIED)
         self._start = 0
+        self._before = (0, 0)
 
     def begin(self) -> None:
-        """Count CPU time from here on."""
+        """Count CPU time, and processes killed and denied, from here on.
+
+        The runtime's own start runs under the same limits, in threads that come and go.
+        """
         self._start = self._cpu.read() or 0
+        self._before = (self._killed.read() or 0, self._denied.read() or 0)
 
     def cpu(self) -> int:
         """CPU milliseconds of the whole container since `begin`, 0 where the host hides them."""
@@ -81,7 +86,8 @@ class Meters:
     def totals(self) -> tuple[int, int, int, int, int]:
         """Return the source, CPU milliseconds, peak KiB, killed and denied processes."""
         now, peak = self._cpu.read(), self._peak.read()
-        killed, denied = self._killed.read() or 0, self._denied.read() or 0
+        killed = max(0, (self._killed.read() or 0) - self._before[0])
+        denied = max(0, (self._denied.read() or 0) - self._before[1])
         if now is not None and peak is not None:
             return protocol.FROM_CGROUP, max(0, now - self._start), peak, killed, denied
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
