@@ -26,6 +26,7 @@ _logger = logging.getLogger(__name__)
 _FIXED = (
     "image",
     "driver",
+    "fallback",
     "runtime",
     "level",
     "registry",

@@ -47,6 +47,8 @@ from runner.revocations.store import Store
 from runner.sandbox import Sandbox, image
 from runner.sandbox.cell import CellSandbox, Levels
 from runner.sandbox.engine import Engine
+from runner.sandbox.errors import SandboxUnavailable
+from runner.sandbox.execution import DriverName
 from runner.sandbox.pool import PoolSettings, PoolState
 from runner.service import Executes, Runner
 from runner.setup import load_signer
@@ -180,7 +182,7 @@ def _keep(audit: Audit, path: Path) -> None:
 
 def _sandbox_check(policy: Policy, sandbox: Executes) -> Callable[[], None]:
     container = sandbox.container if isinstance(sandbox, Levels) else sandbox
-    if policy.driver == "oci" and isinstance(container, Sandbox):
+    if isinstance(container, Sandbox) and container.driver.name != "engine":
         return container.driver.check
     engine = Engine(None, ENGINE_SECONDS)
 
@@ -195,9 +197,19 @@ def _sandbox(policy: Policy, stack: ExitStack, state: Path) -> Executes:
     bounds = policy.pool
     pool = PoolSettings(floor=bounds.floor, ceiling=bounds.ceiling) if bounds.ceiling else None
     roots = state / "images"
-    sandbox = stack.enter_context(
-        Sandbox.connect(policy.image, policy.runtime, pool=pool, driver=policy.driver, folder=roots)
-    )
+    try:
+        made = Sandbox.connect(
+            policy.image, policy.runtime, pool=pool, driver=policy.driver, folder=roots
+        )
+    except SandboxUnavailable as error:
+        if policy.fallback is None:
+            raise
+        _logger.warning(
+            "no containers; calls run in subprocesses, which hold less (sandbox.fallback): %s",
+            error.diagnostics(),
+        )
+        made = Sandbox.connect(policy.image, pool=pool, driver=policy.fallback)
+    sandbox = stack.enter_context(made)
     if not policy.uses_cells():
         return sandbox
     cells = stack.enter_context(CellSandbox.connect(policy.image, policy.runtime))
@@ -208,6 +220,14 @@ def _cells_check(sandbox: Executes, policy: Callable[[], Policy]) -> Callable[[]
     cells = sandbox.cell if isinstance(sandbox, Levels) else None
     refusal = None if cells is None else lambda: cells.refusal
     return cells_check(lambda: policy().uses_cells(), refusal)
+
+
+def _driver_of(policy: Policy, sandbox: Executes) -> DriverName:
+    """Return what makes the containers of this process: the policy's driver, or its fallback."""
+    container = sandbox.container if isinstance(sandbox, Levels) else sandbox
+    if isinstance(container, Sandbox) and container.driver.name == policy.fallback:
+        return "subprocess"
+    return policy.driver
 
 
 def _pool_of(sandbox: Executes) -> Callable[[], PoolState | None]:
@@ -293,6 +313,7 @@ def open_service(
             origin=origin,
             metrics=metrics,
             revocations=revocations,
+            driver=_driver_of(policy, sandbox),
         )
         if revocations is not None:
             revocations.start()

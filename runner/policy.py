@@ -151,6 +151,7 @@ class Policy:
     pool: PoolBounds = PoolBounds()
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
     driver: DriverName = "engine"
+    fallback: DriverName | None = None
     distribution: Distribution | None = None
     revocation: RevocationRule | None = None
     cool_down: CoolDown = field(default_factory=CoolDown)

@@ -230,6 +230,7 @@ def _build(document: Mapping[str, Any], digest: str) -> Policy:
         image=document["image"],
         runtime=document["sandbox"]["runtime"],
         driver=document["sandbox"].get("driver", "engine"),
+        fallback=document["sandbox"].get("fallback"),
         level=document["sandbox"].get("level", "container"),
         registry=document["registry"].rstrip("/"),
         admission_max_age_seconds=document["admission_max_age_seconds"],

@@ -48,6 +48,7 @@ from runner.records import Call, Origin
 from runner.revocations import cooldown
 from runner.revocations.follower import Follower
 from runner.sandbox import Execution, Job
+from runner.sandbox.execution import DriverName, Level
 from trust import strictjson
 from trust.errors import Problem
 from trust.gate import Gate
@@ -116,8 +117,14 @@ class Runner:
         metrics: Metrics | None = None,
         inflight: InFlight | None = None,
         revocations: Follower | None = None,
+        driver: DriverName | None = None,
     ) -> None:
-        """Take the parts; `origin` is what every audit record of this process says."""
+        """Take the parts.
+
+        `origin` is what every audit record of this process says; `driver` is what makes its
+        containers, where that is not what the policy names.
+        """
+        self._driver = driver
         self._grounds = (policy, origin)
         self._adopting = threading.Lock()
         self._admissions = admissions
@@ -281,9 +288,7 @@ class Runner:
             author=admitted.author,
             reviewers=admitted.reviewers,
             sandbox={
-                "runtime": road.policy.runtime,
-                "level": (level := road.policy.level_of(name, version)),
-                "driver": road.policy.driver if level == "container" else "engine",
+                **self._isolation(road.policy, road.policy.level_of(name, version)),
                 "limits": asdict(admitted.plugin.manifest.limits),
             },
         )
@@ -318,6 +323,13 @@ class Runner:
         stale = self._revocations.stale()
         if stale:
             raise _Stop("unavailable", stale)
+
+    def _isolation(self, policy: Policy, level: Level) -> dict[str, str]:
+        """Return what the record of a decision says of where the call is to run."""
+        driver = (self._driver or policy.driver) if level == "container" else "engine"
+        if driver == "subprocess":
+            return {"runtime": "bubblewrap", "level": "subprocess", "driver": driver}
+        return {"runtime": policy.runtime, "level": level, "driver": driver}
 
     def _version(self, policy: Policy, caller: Caller, request: InvocationRequest) -> str:
         if request.version is not None:

@@ -7,7 +7,7 @@ used is the policy's choice; neither ever stands in for the other.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from runner.sandbox import options, orphans
 from runner.sandbox.container import WarmContainer
@@ -28,6 +28,9 @@ class Driver(Protocol):
     @property
     def identity(self) -> str:
         """Whose containers they are: see `orphans`."""
+
+    def summary(self, hardening: options.Hardening) -> dict[str, Any]:
+        """Return what a record says of the controls in force."""
 
     def start(self, hardening: options.Hardening, request_id: str = "") -> WarmContainer:
         """Start a container and wait until it is ready; raises SandboxUnavailable."""
@@ -62,6 +65,10 @@ class EngineDriver:
         self._image = image
         self._label = f"{options.LABEL_RUNNER}={self.identity}"
         self._obituaries = Obituaries(engine, self._label)
+
+    def summary(self, hardening: options.Hardening) -> dict[str, Any]:
+        """Return what a record says of the controls in force."""
+        return hardening.summary()
 
     def start(self, hardening: options.Hardening, request_id: str = "") -> WarmContainer:
         """Start a container and wait until it is ready.

@@ -19,7 +19,7 @@ Status = Literal[
 ]
 """`stopped`: the call was told to end, by its control, and did."""
 
-DriverName = Literal["engine", "oci"]
+DriverName = Literal["engine", "oci", "subprocess"]
 """What makes containers: a Docker engine, or the OCI runtime called directly."""
 
 Level = Literal["container", "cell"]
@@ -67,7 +67,7 @@ class Job:
             driver: what made the container.
         """
         return {
-            "level": self.level,
+            "level": "subprocess" if driver == "subprocess" else self.level,
             "driver": driver,
             "runtime": runtime,
             "image": image,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from pathlib import Path
@@ -74,7 +75,8 @@ class Sandbox:
             hardening: other controls than the default ones, for tests.
             engine_seconds: how long the engine may take for one request.
             pool: keep warm containers; None starts each when its call comes.
-            driver: what makes the containers: the `engine`, or the `oci` runtime called directly.
+            driver: what makes the containers: the `engine`, or the `oci` runtime called directly;
+                `subprocess` makes none, and confines a process with bubblewrap.
             folder: where the driver `oci` keeps the image's root, private to the runner.
 
         Raises:
@@ -83,6 +85,11 @@ class Sandbox:
                 driver instead.
         """
         base = hardening or options.Hardening(runtime=runtime)
+        if driver == "subprocess":
+            from runner.sandbox.bubblewrap import SubprocessDriver  # it needs the cells' filter
+
+            confined = dataclasses.replace(base, runtime="bubblewrap")
+            return cls(SubprocessDriver.connect(next(_serial), confined), image, confined, pool)
         if driver == "oci":
             if folder is None:
                 raise ValueError("the driver `oci` needs a folder for the image's root")
@@ -126,7 +133,9 @@ class Sandbox:
         if job.level != "container":
             raise ValueError(f"a sandbox of containers, asked for the level {job.level!r}")
         hardening = self._hardening_for(job.limits)
-        told = job.told(self.image, hardening.runtime, hardening.summary(), driver=self.driver.name)
+        told = job.told(
+            self.image, hardening.runtime, self.driver.summary(hardening), driver=self.driver.name
+        )
         began = time.monotonic()
         try:
             if self._pool is not None:

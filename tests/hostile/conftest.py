@@ -13,7 +13,7 @@ from runner.sandbox.image import ensure
 
 @pytest.fixture(scope="module")
 def sandboxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sandbox]]:
-    """One sandbox for each runtime that the engine has, and one without the engine."""
+    """One sandbox for each runtime that the engine has, and two without the engine."""
     engine = Engine()
     image_id = ensure(engine.client, print)
     made = {
@@ -23,6 +23,7 @@ def sandboxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sa
     }
     folder = tmp_path_factory.mktemp("images")
     made["oci"] = Sandbox.connect(image_id, driver="oci", folder=folder)
+    made["subprocess"] = Sandbox.connect(image_id, driver="subprocess")
     yield made
     for sandbox in made.values():
         sandbox.close()

@@ -12,6 +12,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from runner.sandbox import orphans
 from runner.sandbox.engine import ENGINE_ERRORS, Engine
@@ -91,7 +92,7 @@ class OciDriver:
 
         Args:
             image: the pinned image's id.
-            runtime: `runc` or `crun`.
+            runtime: `runc`.
             folder: where the image's root is kept, private to the runner.
             serial: tells the sandboxes of one process apart.
             base_url: the engine that hands the image out, once.
@@ -132,6 +133,10 @@ class OciDriver:
             driver.close()
             raise
         return driver
+
+    def summary(self, hardening: Hardening) -> dict[str, Any]:
+        """Return what a record says of the controls in force."""
+        return hardening.summary()
 
     def start(self, hardening: Hardening, request_id: str = "") -> OciContainer:
         """Start a container and wait until it is ready.

@@ -1,6 +1,7 @@
 """Tries: use up the inodes of /tmp.
 
 Expected: ok
+Not held by the fallback: bubblewrap bounds the bytes of a tmpfs, not its inodes
 Stopped by: the nr_inodes of the tmpfs (1024); under gVisor, its memory limit
 """
 

@@ -1,6 +1,7 @@
 """Tries: copy the interpreter to /tmp and execute it.
 
 Expected: ok
+Not held by the fallback: bubblewrap mounts no tmpfs with noexec
 Stopped by: noexec on the tmpfs
 """
 

@@ -1,6 +1,7 @@
 """Tries: write in every folder that there is.
 
 Expected: ok
+Expected in the fallback: ok, timeout
 Stopped by: read-only root, one bounded tmpfs
 """
 
