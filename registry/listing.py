@@ -112,18 +112,11 @@ def plugins(services: Services, text: str = "", page: int = 1) -> Page[PluginCar
         ).all()
         numbers = _numbers(session, ids)
         told_by = {i: _latest(found) or found[0] for i, found in numbers.items()}
-        summaries = dict(
-            session.execute(
-                select(Version.id, Version.summary).where(
-                    Version.id.in_([n.id for n in told_by.values()])
-                )
-            )
-            .tuples()
-            .all()
-        )
-        names = dict(
-            session.execute(select(Plugin.id, Plugin.name).where(Plugin.id.in_(ids))).tuples().all()
-        )
+        told_ids = [n.id for n in told_by.values()]
+        texts = session.execute(select(Version.id, Version.summary).where(Version.id.in_(told_ids)))
+        summaries = {row.id: row.summary for row in texts}
+        named_rows = session.execute(select(Plugin.id, Plugin.name).where(Plugin.id.in_(ids)))
+        names = {row.id: row.name for row in named_rows}
     items = tuple(
         _card(names[i], numbers[i], summaries[told_by[i].id]) for i in ids if i in numbers
     )
