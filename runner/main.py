@@ -28,13 +28,13 @@ from runner.admission import Admissions
 from runner.app import CALLS_AT_ONCE, create_app
 from runner.audit import Audit
 from runner.clock import SystemClock, iso
-from runner.copies import Copy, RotatingFile, StandardOutput
+from runner.copies import Copy, StandardOutput
 from runner.distribution.service import Distribution
 from runner.distribution.trust_material import Pinned
 from runner.fetch import HttpRegistry, Registry
 from runner.live_policy import LivePolicy
 from runner.metrics import Metrics
-from runner.mirror import PREFIX, MirrorRegistry
+from runner.mirror import Mirror
 from runner.output import FOLLOWERS
 from runner.policy import Policy
 from runner.policy_file import load_policy
@@ -52,6 +52,7 @@ from runner.sandbox.execution import DriverName
 from runner.sandbox.pool import PoolSettings, PoolState
 from runner.service import Executes, Runner
 from runner.setup import load_signer
+from runner.static_mirror import PREFIX, MirrorRegistry
 from trust.errors import SealgateError, problem
 from trust.evidence.bundles import BundleVerifier
 from trust.gate import Gate
@@ -159,10 +160,9 @@ def _audit(settings: RunnerSettings, stack: ExitStack) -> tuple[Audit, NoteVerif
                 advice="put the right key back; callers verify receipts with the pinned key",
             )
         )
-    copies: list[Copy] = [RotatingFile(settings.state / "entrypoint.log")]
-    if settings.copy_to_stdout:
-        copies.append(StandardOutput())
-    audit = Audit(settings.audit_log, signer, copies)
+    copies: list[Copy] = [StandardOutput()] if settings.copy_to_stdout else []
+    mirror = Mirror(settings.state / "entrypoint.log")
+    audit = Audit(settings.audit_log, signer, copies, mirror=mirror)
     stack.callback(audit.close)
     check_not_rolled_back(audit.reader, pinned, settings.state / "audit.checkpoint")
     return audit, pinned

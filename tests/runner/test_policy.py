@@ -60,7 +60,7 @@ def test_a_good_policy_is_read() -> None:
         (lambda d: d.update(image="latest"), "/image"),
         (lambda d: d.update(image=IMAGE + "\n"), "/image"),
         (lambda d: d["sandbox"].update(runtime="crun"), "/sandbox/runtime"),
-        (lambda d: d["sandbox"].update(fallback="subprocess"), "/sandbox"),
+        (lambda d: d["sandbox"].update(fallback="nothing"), "/sandbox"),
         (lambda d: d.update(registry="ftp://x"), "/registry"),
         (lambda d: d.update(registry="http://user@host"), "/registry"),
         (lambda d: d.update(admission_max_age_seconds=0), "/admission_max_age_seconds"),
