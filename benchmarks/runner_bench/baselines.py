@@ -42,11 +42,15 @@ class Subprocess(Variant):
     """`python3 -c JOB`: no isolation, no verification, no record."""
 
     def __init__(self, name: str, title: str, options: tuple[str, ...] = ()) -> None:
-        super().__init__(name, title, settles=False, clients=() if options else (2, 4))
+        super().__init__(name, title, settles=False, clients=() if options else (2, 4, 8))
         python = system_python()
         self._command = [python, *options, "-c", job.SCRIPT]
         version = subprocess.run([python, "--version"], capture_output=True, text=True, check=True)
         self.details = {"python": version.stdout.strip()}
+
+    def worker(self) -> tuple[str, dict[str, Any]]:
+        settings = {"command": self._command, "input": job.ARGUMENT_BYTES.decode()}
+        return "program", {**settings, "wanted": job.EXPECTED}
 
     def call(self) -> None:
         _run(self._command)
@@ -82,6 +86,9 @@ class ColdSdk(Variant):
         )
         self._image = image
         self._local = threading.local()
+
+    def worker(self) -> tuple[str, dict[str, Any]]:
+        return "cold_sdk", {"image": self._image, "root": str(Path(__file__).parents[2])}
 
     def _client(self) -> Any:
         if not hasattr(self._local, "client"):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.runner_bench.variant import NotAvailable, TurnedAway, Variant
 
@@ -21,6 +24,7 @@ WARM_UP = 3
 ROOT = Path(__file__).parents[2]
 
 Say = Callable[[str], None]
+Keep = Callable[[dict[str, dict[str, Any]]], None]
 
 
 def _jiffies() -> tuple[int, int]:
@@ -88,7 +92,11 @@ def open_all(
 
 
 def latency(
-    variants: Sequence[Variant], calls: int, reasons: dict[str, str], say: Say
+    variants: Sequence[Variant],
+    calls: int,
+    reasons: dict[str, str],
+    say: Say,
+    keep: Keep = lambda _: None,
 ) -> dict[str, dict[str, Any]]:
     """Measure calls one at a time, a round of all variants after the other.
 
@@ -113,6 +121,13 @@ def latency(
                 settle()
         if (number + 1) % 10 == 0:
             say(f"  round {number + 1} of {calls}")
+            keep(_figures(variants, samples, reasons))
+    return _figures(variants, samples, reasons)
+
+
+def _figures(
+    variants: Sequence[Variant], samples: Mapping[str, list[float]], reasons: Mapping[str, str]
+) -> dict[str, dict[str, Any]]:
     return {
         variant.name: {"title": variant.title, **variant.details, **summary(samples[variant.name])}
         for variant in variants
@@ -162,6 +177,64 @@ def burst(call: Callable[[], object], clients: int, seconds: float, lead: float)
     return sum(counted), sum(turned_away)
 
 
+def burst_of_processes(
+    kind: str, settings: Mapping[str, Any], clients: int, seconds: float, lead: float
+) -> tuple[int, int]:
+    """As `burst`, from `clients` processes of `load.py`.
+
+    Raises:
+        RuntimeError: a worker ended early; the message is its own.
+    """
+    command = [sys.executable, "-I", "-S", str(ROOT / "benchmarks/runner_bench/load.py"), kind]
+    if kind == "cold_sdk":  # the SDK is in this interpreter's environment
+        command = [sys.executable, *command[3:]]
+    with ExitStack() as stack:
+        workers = [
+            stack.enter_context(
+                subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                )
+            )
+            for _ in range(clients)
+        ]
+        for worker in workers:
+            stack.callback(worker.kill)
+            _pipe(worker.stdin).write(json.dumps(settings) + "\n")
+            _pipe(worker.stdin).flush()
+        for worker in workers:
+            if _pipe(worker.stdout).readline() != "ready\n":
+                raise RuntimeError(f"a worker did not start: {_pipe(worker.stderr).read()[-300:]}")
+        start = time.monotonic() + lead
+        for worker in workers:
+            _pipe(worker.stdin).write(f"{start} {start + seconds}\n")
+            _pipe(worker.stdin).flush()
+        counted = refused = 0
+        for worker in workers:
+            said, errors = worker.communicate(timeout=lead + seconds + 90)
+            if worker.returncode:
+                raise RuntimeError(f"a worker ended: {errors.strip()[-300:]}")
+            mine, turned_away = map(int, said.split())
+            counted, refused = counted + mine, refused + turned_away
+    return counted, refused
+
+
+def _pipe(end: IO[str] | None) -> IO[str]:
+    if end is None:
+        raise RuntimeError("a worker without a pipe")
+    return end
+
+
+def _burst(variant: Variant, clients: int, seconds: float, lead: float) -> tuple[int, int]:
+    worker = variant.worker()
+    if worker is None:
+        return burst(variant.call, clients, seconds, lead)
+    return burst_of_processes(*worker, clients, seconds, lead)
+
+
 def sustained(
     variants: Sequence[Variant],
     rounds: int,
@@ -169,8 +242,12 @@ def sustained(
     lead: float,
     reasons: dict[str, str],
     say: Say,
+    keep: Keep = lambda _: None,
 ) -> dict[str, dict[str, Any]]:
-    """Measure executions per second under saturation; the best number of clients counts."""
+    """Measure executions per second under saturation; the best number of clients counts.
+
+    `keep` is given what there is so far after each round.
+    """
     found: dict[str, dict[int, list[float]]] = {}
     turned_away: dict[str, int] = {}
     for number in range(rounds):
@@ -180,7 +257,7 @@ def sustained(
                     break
                 settle(5.0)
                 try:
-                    count, refused = burst(variant.call, clients, seconds, lead)
+                    count, refused = _burst(variant, clients, seconds, lead)
                 except Exception as error:  # noqa: BLE001 - as above
                     reasons[variant.name] = f"failed under saturation: {why(error)}"
                     say(f"  {variant.name}: {reasons[variant.name]}")
@@ -189,6 +266,17 @@ def sustained(
                 rates.append(round(count / seconds, 3))
                 turned_away[variant.name] = turned_away.get(variant.name, 0) + refused
                 say(f"  round {number + 1}: {variant.name} x{clients}: {count / seconds:.1f}/s")
+        keep(_rates(variants, found, turned_away, seconds, reasons))
+    return _rates(variants, found, turned_away, seconds, reasons)
+
+
+def _rates(
+    variants: Sequence[Variant],
+    found: Mapping[str, Mapping[int, list[float]]],
+    turned_away: Mapping[str, int],
+    seconds: float,
+    reasons: Mapping[str, str],
+) -> dict[str, dict[str, Any]]:
     result = {}
     for variant in variants:
         rates_of = found.get(variant.name)
@@ -199,6 +287,7 @@ def sustained(
             "title": variant.title,
             "window_seconds": seconds,
             "clients": best,
+            "load": "threads" if variant.worker() is None else "processes",
             "per_second": round(statistics.median(rates_of[best]), 3),
             "turned_away": turned_away[variant.name],
             "rates_by_clients": {str(clients): rates for clients, rates in rates_of.items()},

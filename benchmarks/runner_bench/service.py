@@ -33,10 +33,12 @@ from runner.service import Executes
 from tests.runner.kit import NAME, Site, TestRegistry
 from tests.support.evidence import TrustFixture
 from tests.support.wheels import make_manifest, make_wheel
+from trust import strictjson
 from trust.wheel import Limits
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60.0
+INVOCATIONS = "/v1/invocations"
 
 
 def manifest() -> dict[str, Any]:
@@ -57,10 +59,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def request_body(version: str = "1.0.0") -> str:
+    """Return the body of the call that does the job."""
+    body = {"plugin": NAME, "version": version, "method": "run", "arguments": job.ARGUMENTS}
+    return json.dumps(body)
+
+
 class Client(threading.local):
     """A caller: one kept-alive connection for each thread."""
 
     def __init__(self, port: int, token: str) -> None:
+        self.port, self.token = port, token
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
@@ -77,8 +86,7 @@ class Client(threading.local):
 
     def invoke(self, version: str = "1.0.0") -> dict[str, Any]:
         """Do the job; return the whole reply, whose receipt was not verified."""
-        body = {"plugin": NAME, "version": version, "method": "run", "arguments": job.ARGUMENTS}
-        self._connection.request("POST", "/v1/invocations", json.dumps(body), self._headers)
+        self._connection.request("POST", INVOCATIONS, request_body(version), self._headers)
         reply: dict[str, Any] = json.loads(self._connection.getresponse().read())
         return reply
 
@@ -185,6 +193,17 @@ class Http(Variant):
     def open(self) -> Iterator[None]:
         with self._deployment.run() as self._client:
             yield
+
+    def worker(self) -> tuple[str, dict[str, Any]]:
+        if self._client is None:
+            raise RuntimeError("the service is not open")
+        return "http", {
+            "port": self._client.port,
+            "token": self._client.token,
+            "path": INVOCATIONS,
+            "body": request_body(),
+            "wanted": f'"result":{strictjson.dumps(job.EXPECTED).decode()}',
+        }
 
     def call(self) -> None:
         if self._client is None:

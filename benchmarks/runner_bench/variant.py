@@ -42,6 +42,10 @@ class Variant:
         """Return what must be held open while the variant is measured."""
         return nullcontext()
 
+    def worker(self) -> tuple[str, dict[str, Any]] | None:
+        """Return kind and settings for `load.py`; None is calling from threads of this process."""
+        return None
+
     def call(self) -> float | None:
         """Do the job once, check its result, and return the seconds it took or None."""
         raise NotImplementedError
