@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 
@@ -31,6 +32,9 @@ def serve(settings: Settings, host: str, port: int) -> None:
         format="%(asctime)s %(name)s %(levelname)s %(message)s",
     )
     app = create_app(settings)
+    # What was loaded stays: a full collection in the middle of a request need not look at it.
+    gc.collect()
+    gc.freeze()
     waitress.serve(
         app,
         host=host,

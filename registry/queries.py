@@ -34,7 +34,7 @@ from registry.readmodel import (
 )
 from registry.report import read_report
 from registry.review_tools import acknowledging, preparing
-from registry.review_tools.members import Members
+from registry.review_tools.members import members_of
 from registry.review_tools.models import ReviewFacts
 from registry.risk import Facts, assess
 from registry.services import Services
@@ -336,10 +336,10 @@ def files(services: Services, name: str, number: str, paths: Sequence[str]) -> t
         row = find(session, name, number)
         before = _previous(session, row)
         found = preparing.outline_of(services, session, row, before.sha256 if before else None)
-        new = Members(services.blobs.read(row.sha256))
+        new = members_of(services.blobs, row.sha256)
         old = None
         if before is not None:
-            old = Members(services.blobs.read(before.sha256), like=new)
+            old = members_of(services.blobs, before.sha256, row.sha256)
     views: list[FileView] = []
     for path in paths:
         here = [finding for finding in found.findings if finding.path == path]

@@ -21,7 +21,7 @@ from registry.errors import Conflict, NotFound, Unprocessable
 from registry.lookup import find
 from registry.models import Plugin, Version
 from registry.readmodel import FileView, SignerView
-from registry.review_tools.members import Members
+from registry.review_tools.members import members_of
 from registry.review_tools.models import LineComment
 from registry.services import Services
 from trust.errors import SealgateError, problem
@@ -103,7 +103,7 @@ def add(
     with services.database.read() as session:
         version = find(session, name, number)
         sha256, key = version.sha256, version.id
-    members = Members(services.blobs.read(sha256))
+    members = members_of(services.blobs, sha256)
     if path not in members:
         raise NotFound(
             problem(

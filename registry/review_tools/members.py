@@ -10,6 +10,9 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from registry.blobs import BlobStore
 
 
 class Members(Mapping[str, bytes]):
@@ -45,6 +48,22 @@ class Members(Mapping[str, bytes]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+
+@lru_cache(maxsize=6)
+def members_of(blobs: BlobStore, sha256: str, like: str | None = None) -> Members:
+    """Return the files of a stored wheel; the wheels opened last stay open, in memory.
+
+    Args:
+        blobs: the blob store.
+        sha256: the wheel's digest, which is checked when it is read.
+        like: the digest of the wheel after which its `.dist-info` folder is named.
+
+    Raises:
+        NotFound: there is no such blob.
+        Damaged: the blob has another digest.
+    """
+    return Members(blobs.read(sha256), None if like is None else members_of(blobs, like))
 
 
 def _dist_info(names: list[str]) -> str:

@@ -47,10 +47,15 @@ def outline_of(
     report = version.scan.report_sha256 if version.scan else None
     row = session.get(ReviewOutline, version.id)
     if row is not None:
-        kept = Outline.loads(row.document, before_sha256, report)
+        kept = _loaded(row.document, before_sha256, report)
         if kept is not None:
             return kept
     return _made(services.blobs, version.sha256, before_sha256, report)
+
+
+@lru_cache(maxsize=8)
+def _loaded(document: str, before: str | None, report: str | None) -> Outline | None:
+    return Outline.loads(document, before, report)
 
 
 @lru_cache(maxsize=4)

@@ -9,7 +9,7 @@ from registry import comparison
 from registry.lookup import find
 from registry.models import Version
 from registry.readmodel import FileOutline, LineKind
-from registry.review_tools.members import Members
+from registry.review_tools.members import Members, members_of
 from registry.review_tools.preparing import outline_of
 from registry.services import Services
 
@@ -89,10 +89,10 @@ def search(
 
 
 def _wheels(services: Services, row: Version) -> tuple[Members, Members | None]:
-    new = Members(services.blobs.read(row.sha256))
+    new = members_of(services.blobs, row.sha256)
     if row.previous_sha256 is None:
         return new, None
-    return new, Members(services.blobs.read(row.previous_sha256), like=new)
+    return new, members_of(services.blobs, row.previous_sha256, row.sha256)
 
 
 def _in_file(
