@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import logging
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -48,6 +49,8 @@ from authority.clients import origin_of
 from authority.errors import Unauthenticated
 from authority.passkeystore import Passkey, PasskeyStore, base64url, checked_name
 from trust.errors import problem
+
+_LOGGER = logging.getLogger("sealgate.authority")
 
 MAX_RESPONSE = 16 * 1024
 """Characters of the longest answer of an authenticator that is looked at."""
@@ -147,6 +150,7 @@ class Passkeys:
         if not self.store.used(known.id, verified.new_sign_count):
             raise _refusal("this passkey seems to be copied; it is locked", "a growing counter")
         self._attempts.succeeded(f"the passkey {known.id[:12]}")
+        _LOGGER.info("%s answered with the passkey %r", known.account, known.name)
         return known.account
 
     def _known(self, credential_id: str) -> Passkey:

@@ -249,11 +249,12 @@ def _check_times(claims: Claims, now: float) -> None:
     times = [claims[name] for name in ("iat", "exp", "nbf") if name in claims]
     if any(type(moment) not in (int, float) for moment in times):
         raise _refusal("a time in the token is malformed", times, "numbers")
-    if now >= claims["exp"]:
+    # Written so that a NaN, which Python's JSON knows, passes none of them.
+    if not now < claims["exp"]:
         raise _refusal("the token has expired", claims["exp"], f"later than {int(now)}")
-    if max(claims["iat"], claims.get("nbf", 0)) > now + LEEWAY_SECONDS:
+    if not (claims["iat"] <= now + LEEWAY_SECONDS and claims.get("nbf", 0) <= now + LEEWAY_SECONDS):
         raise _refusal("the token is not valid yet", claims["iat"], f"at most {int(now)}")
-    if claims["exp"] - claims["iat"] > MAX_LIFETIME_SECONDS:
+    if not claims["exp"] - claims["iat"] <= MAX_LIFETIME_SECONDS:
         raise _refusal("the token lives too long", claims["exp"], f"{MAX_LIFETIME_SECONDS} seconds")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 UPLOADS_PER_MINUTE = 120
-SIGN_INS_PER_MINUTE = 30
+SIGN_INS_PER_MINUTE = 120
 
 
 @dataclass(frozen=True, slots=True)
