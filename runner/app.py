@@ -28,6 +28,7 @@ from runner import explorer, follow
 from runner.audit import Audit
 from runner.calls import MAX_BODY_BYTES, InvocationReply, error_of, parse_request
 from runner.desk import Desk, Key, Taken
+from runner.front import RETRY_AFTER_SECONDS, Front
 from runner.idempotency import HEADER, OtherRequest, check_key
 from runner.metrics import MEDIA_TYPE, Metrics
 from runner.openapi import document
@@ -43,7 +44,6 @@ from trust.errors import Problem, SealgateError, problem
 from trust.log import LogError, LogUnavailable
 from trust.outcomes import Failed, Passed
 
-RETRY_AFTER_SECONDS = 5
 CALLS_AT_ONCE = 24
 """Calls under way at one time, of all callers; further ones are turned away with 503."""
 INVOCATIONS = "/v1/invocations"
@@ -306,10 +306,32 @@ def create_app(
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
         _logger.exception("a request failed")
-        found = _request_problem("failed", "the runner failed", type(error).__name__, "an answer")
-        return _failure(503, found)
+        return _failure(503, _failed(error))
 
+    app.wsgi_app = Front(  # type: ignore[method-assign] # Flask's way to put something in front
+        app.wsgi_app,
+        runner,
+        desk,
+        code_of,
+        lambda caller, over: _turned_away(runner.turned_away(caller, over.problems), over),
+        _failed_call,
+        INVOCATIONS,
+    )
     return app
+
+
+def _failed(error: Exception) -> Problem:
+    return _request_problem("failed", "the runner failed", type(error).__name__, "an answer")
+
+
+def _failed_call(error: Exception) -> Response:
+    """Answer a call that failed past the framework, in the shape that every reply has."""
+    _logger.error("a request failed", exc_info=error)
+    return _answer(_no_call("unavailable", _failed(error)), 503)
+
+
+def _no_call(status: Any, found: Problem) -> InvocationReply:
+    return InvocationReply("", status, error=error_of(status, found.what, (found,)))
 
 
 def _failure(code: int, found: Problem) -> Response:
@@ -317,8 +339,7 @@ def _failure(code: int, found: Problem) -> Response:
     if request.path != INVOCATIONS or request.method == "DELETE":
         return _problems(code, (found,))
     status: Any = "unavailable" if code >= 500 else "invalid_arguments"
-    reply = InvocationReply("", status, error=error_of(status, found.what, (found,)))
-    return _answer(reply, code)
+    return _answer(_no_call(status, found), code)
 
 
 def _number(name: str) -> int | None:

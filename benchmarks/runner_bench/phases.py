@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
-
-import runner.app as app_module
+import runner.desk as desk_module
+import runner.front as front_module
 import runner.service as service_module
 from runner.admission import Admissions
 from runner.audit import Audit
+from runner.front import Front
 from runner.sandbox import Sandbox
 from runner.sandbox.cell import CellSandbox
 from runner.schemas import CompiledSchema
@@ -72,15 +72,15 @@ class Phases:
         """Wrap everything, for the life of this process."""
         places: list[tuple[Any, str, Any]] = [
             (Runner, "authenticate", "authenticate"),
-            (app_module, "parse_request", "parse"),
+            (front_module, "parse_request", "parse"),
             (Admissions, "admit", "admission"),
             (CompiledSchema, "check", _schema),
             (Audit, "append", _audit),
             (Audit, "receipt", "receipt"),
             (Sandbox, "execute", "sandbox"),
             (CellSandbox, "execute", "sandbox"),
-            (app_module, "_answer", "answer"),
-            (Flask, "wsgi_app", "total"),
+            (desk_module, "kept", "answer"),
+            (Front, "__call__", "total"),
             (MerkleLog, "append_many", "append"),
             (service_module.Call, "with_arguments", "arguments"),
         ]
