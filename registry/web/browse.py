@@ -91,7 +91,9 @@ def steps(view: VersionView) -> list[tuple[str, str, str]]:
         review = ("bad", "rejected")
     elif view.state == "published":
         review, publish = ("good", counted if enough else "done"), "good"
-    words = {"good": "done", "wait": "in progress", "todo": "not yet"}
+    elif view.state in ("quarantined", "revoked"):
+        review, publish = ("good", "done"), "bad"
+    words = {"good": "done", "wait": "in progress", "todo": "not yet", "bad": "taken back"}
     return [
         ("Received", "good", "done"),
         ("Signature verified", "good", "done"),
