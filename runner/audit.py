@@ -21,7 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.copies import Copier, Copy
+from runner.copies import Copier, Copy, FilesThread
+from runner.copy_files import CopyFiles
 from runner.receipts import make_receipt
 from trust import strictjson
 from trust.errors import SealgateError, problem
@@ -98,6 +99,7 @@ class Audit:
         signer: NoteSigner,
         copies: Sequence[Copy] = (),
         *,
+        files: CopyFiles | None = None,
         append_seconds: float = APPEND_SECONDS,
     ) -> None:
         """Open the log and start the writer.
@@ -106,6 +108,7 @@ class Audit:
             path: the log's database.
             signer: signs the checkpoints.
             copies: further places for each record.
+            files: files that have every record too.
             append_seconds: how long `append` waits.
 
         Raises:
@@ -122,6 +125,7 @@ class Audit:
         self._lock = threading.Lock()
         self._closed = False
         self._copier = Copier(copies)
+        self._copied = FilesThread(files, MerkleLog(path, None)) if files else None
         self._writer = threading.Thread(target=self._run, name="audit-writer", daemon=True)
         self._writer.start()
 
@@ -167,8 +171,13 @@ class Audit:
 
     @property
     def lost_copies(self) -> int:
-        """How many lines could not be copied to stdout or `entrypoint.log`."""
+        """How many lines could not be copied to stdout."""
         return self._copier.lost
+
+    @property
+    def behind(self) -> bool:
+        """Whether `entrypoint.log` cannot be written now; what is missing is written later."""
+        return self._copied is not None and self._copied.behind
 
     def receipt(self, recorded: Recorded) -> dict[str, Any]:
         """Return the receipt of a durable record, against the checkpoint that it was written with.
@@ -207,6 +216,8 @@ class Audit:
             self._queue.put(None)
         self._writer.join(timeout)
         self._copier.close()
+        if self._copied is not None:
+            self._copied.close()
         self._log.close()
         self.reader.close()
 
@@ -253,6 +264,8 @@ class Audit:
                 del self._owed[: len(owed)]
             self._answer(batch, start + len(owed), tail)
             self._copier.put(entries)
+            if self._copied is not None:
+                self._copied.note()
 
     def _failed(self, batch: list[_Waiting], error: Exception) -> None:
         with self._lock:

@@ -1,26 +1,28 @@
-"""Copies of the audit records: JSON lines on stdout and in the rotating `entrypoint.log`.
+"""Copies of the audit records: JSON lines on stdout, and in the rotating `entrypoint.log`.
 
-The log is the truth; copies are for people and for log shippers. They are written by a thread of
-their own after a record is durable, so that a full pipe or disk never holds up a call; what cannot
-be written is counted. Each line is the record's exact bytes.
+The log is the truth; copies are for people and for log shippers. They are written by threads of
+their own after a record is durable, so that a full pipe or disk never holds up a call. What cannot
+be written to stdout is counted; the file is made from the log (`runner.copy_files`), and what
+cannot be written now is written later. Each line is the record's exact bytes.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import queue
 import sys
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
-ROTATE_BYTES = 16 << 20
-KEPT_FILES = 8
+from runner.copy_files import CopyFiles
+from trust.errors import SealgateError
+from trust.log import MerkleLog
+
 QUEUE_LINES = 20_000
+RETRY_SECONDS = 1.0
+"""How long the file waits after it could not be written."""
 GATHER_SECONDS = 0.02
 """How long the first line waits for others: a call that has just become durable goes on first, and
 many lines are one write."""
@@ -41,37 +43,6 @@ class StandardOutput:
     def write(self, lines: Sequence[bytes]) -> None:
         sys.stdout.buffer.write(b"".join(line + b"\n" for line in lines))
         sys.stdout.buffer.flush()
-
-
-class RotatingFile:
-    """A file that is renamed to .1, .2, ... when it is full; safe for several processes."""
-
-    def __init__(self, path: Path, max_bytes: int = ROTATE_BYTES, kept: int = KEPT_FILES) -> None:
-        self.path = path
-        self._max_bytes = max_bytes
-        self._kept = kept
-
-    def write(self, lines: Sequence[bytes]) -> None:
-        data = b"".join(line + b"\n" for line in lines)
-        lock = os.open(self._numbered("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if self.path.exists() and self.path.stat().st_size + len(data) > self._max_bytes:
-                self._rotate()
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            with os.fdopen(os.open(self.path, flags, 0o600), "wb") as file:
-                file.write(data)
-        finally:
-            os.close(lock)
-
-    def _numbered(self, suffix: object) -> Path:
-        return self.path.with_name(f"{self.path.name}.{suffix}")
-
-    def _rotate(self) -> None:
-        for number in range(self._kept, 0, -1):
-            source = self.path if number == 1 else self._numbered(number - 1)
-            if source.exists():
-                source.replace(self._numbered(number))
 
 
 class Copier:
@@ -118,4 +89,51 @@ class Copier:
                     self.lost += len(lines)
                     _logger.warning("a copy of the audit log failed: %s", error)
             if ended:
+                return
+
+
+class FilesThread:
+    """Keeps the files of a log, in a thread of its own."""
+
+    def __init__(self, files: CopyFiles, log: MerkleLog, retry: float = RETRY_SECONDS) -> None:
+        """Take the files, the log, which it alone reads from, and the pause after a failure."""
+        self._files = files
+        self._log = log
+        self._retry = retry
+        self._new = threading.Event()
+        self._closed = threading.Event()
+        self.behind = False
+        """Whether the last turn failed: the files have less than the log."""
+        self._new.set()
+        self._thread = threading.Thread(target=self._run, name="audit-files", daemon=True)
+        self._thread.start()
+
+    def note(self) -> None:
+        """Say that the log has more; never waits."""
+        self._new.set()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Write what there is and end the thread, within `timeout` seconds."""
+        self._closed.set()
+        self._new.set()
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while True:
+            self._new.wait()
+            if not self._closed.is_set():
+                time.sleep(GATHER_SECONDS)
+            self._new.clear()
+            closed = self._closed.is_set()
+            try:
+                self._files.catch_up(self._log.entries, lambda: self._log.size)
+                self.behind = False
+            except (OSError, SealgateError) as error:
+                if not self.behind:
+                    _logger.warning("the audit log's files cannot be written: %s", error)
+                self.behind = True
+                self._closed.wait(self._retry)
+                self._new.set()
+            if closed:
+                self._log.close()
                 return

@@ -29,12 +29,12 @@ from runner.app import CALLS_AT_ONCE, create_app
 from runner.audit import Audit
 from runner.clock import SystemClock, iso
 from runner.copies import Copy, StandardOutput
+from runner.copy_files import CopyFiles
 from runner.distribution.service import Distribution
 from runner.distribution.trust_material import Pinned
 from runner.fetch import HttpRegistry, Registry
 from runner.live_policy import LivePolicy
 from runner.metrics import Metrics
-from runner.mirror import Mirror
 from runner.output import FOLLOWERS
 from runner.policy import Policy
 from runner.policy_file import load_policy
@@ -161,8 +161,8 @@ def _audit(settings: RunnerSettings, stack: ExitStack) -> tuple[Audit, NoteVerif
             )
         )
     copies: list[Copy] = [StandardOutput()] if settings.copy_to_stdout else []
-    mirror = Mirror(settings.state / "entrypoint.log")
-    audit = Audit(settings.audit_log, signer, copies, mirror=mirror)
+    files = CopyFiles(settings.state / "entrypoint.log")
+    audit = Audit(settings.audit_log, signer, copies, files=files)
     stack.callback(audit.close)
     check_not_rolled_back(audit.reader, pinned, settings.state / "audit.checkpoint")
     return audit, pinned

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from runner.audit import Audit, AuditUnavailable
-from runner.copies import Copier, RotatingFile
+from runner.copies import Copier
 from runner.main import open_service
 from tests.runner.kit import Calls, Site, codes, executed, records_of
 from trust.errors import problem
@@ -357,16 +357,6 @@ def test_records_go_to_stdout_as_json_lines(site: Site, capfdbinary: Any) -> Non
         Calls(site, service).call()
     written = capfdbinary.readouterr().out
     assert [json.loads(line) for line in written.splitlines()] == site.records()
-
-
-def test_the_copy_rotates_and_loses_nothing(tmp_path: Path) -> None:
-    file = RotatingFile(tmp_path / "entrypoint.log", max_bytes=1000, kept=3)
-    for number in range(60):
-        file.write([b"%050d" % number])
-    names = ["entrypoint.log.3", "entrypoint.log.2", "entrypoint.log.1", "entrypoint.log"]
-    lines = b"".join((tmp_path / name).read_bytes() for name in names).splitlines()
-    assert [int(line) for line in lines] == list(range(60 - len(lines), 60))
-    assert all((tmp_path / name).stat().st_size <= 1000 for name in names)
 
 
 def test_a_copy_that_hangs_or_fails_holds_up_no_call(tmp_path: Path) -> None:
