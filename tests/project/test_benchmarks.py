@@ -25,6 +25,8 @@ PARTS = sorted((ROOT / "benchmarks" / "runner_bench").glob("*.py"))
 GOALS = {
     "http_warm_vs_subprocess": ("at most", 0.40),
     "http_warm_vs_docker_run": ("at most", 0.05),
+    "oci_warm_vs_subprocess": ("at most", 0.40),
+    "oci_sustained_vs_cold_sdk": ("at least", 3.0),
     "sustained_vs_cold_sdk": ("at least", 3.0),
     "cell_sustained_vs_cold_sdk": ("at least", 40.0),
     "cell_sustained_vs_subprocess": ("at least", 3.0),
