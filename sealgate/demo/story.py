@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sealgate import processes
 from sealgate.commands.up import SERVICES
-from sealgate.demo import hostile
+from sealgate.demo import hostile, revoking
 from sealgate.demo.stage import Ran, Stage
 from sealgate.deployment import Addresses, Deployment
 
@@ -21,7 +21,9 @@ REVIEWERS = ("bob@example.com", "carol@example.com")
 PLUGIN = "markdown-render"
 
 
-def build(example: str, into: Path, version: str | None = None) -> Path:
+def build(
+    example: str, into: Path, version: str | None = None, wall_seconds: int | None = None
+) -> Path:
     """Build an example from source with `python -m build`; return the wheel's path."""
     source = into / "src" / f"{example}-{version or 'as-is'}"
     shutil.copytree(ROOT / "examples" / example, source)
@@ -29,6 +31,11 @@ def build(example: str, into: Path, version: str | None = None) -> Path:
         project = source / "pyproject.toml"
         text = project.read_text(encoding="utf-8")
         project.write_text(text.replace('version = "1.0.0"', f'version = "{version}"'))
+    if wall_seconds is not None:
+        (manifest,) = source.glob("src/*/plugin.json")
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        content["limits"]["wall_seconds"] = wall_seconds
+        manifest.write_text(json.dumps(content, indent=2), encoding="utf-8")
     subprocess.run(
         [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", into, source],
         check=True,
@@ -331,6 +338,7 @@ def tell(stage: Stage, addresses: Addresses, image: str) -> bool:
         story.unsigned()
         story.taken_over_registry()
         story.hostile_plugins()
+        revoking.revoke(story, build("limit-probe", story.work, "1.0.1", wall_seconds=60))
         story.audit()
     finally:
         processes.stop(deployment, tuple(reversed(SERVICES)))

@@ -249,6 +249,18 @@ def test_a_frozen_log_ages_although_it_answers(t: Town) -> None:
         assert codes(calls.call())[0] == "revocation.stale"
 
 
+def test_a_registry_whose_clock_goes_ahead_gains_nothing(t: Town) -> None:
+    """Its head may be signed a little in the future, and ages from when it came all the same."""
+    clock = HandClock()
+    t.registry.now = lambda: clock.wall + timedelta(seconds=50)
+    t.keeper.once()
+    with t.site.runner(clock=clock) as calls:
+        assert calls.call()["status"] == "ok"
+        t.plugins.down = True
+        clock.pass_time(61)
+        assert codes(calls.call())[0] == "revocation.stale"
+
+
 def test_a_runner_that_never_saw_the_log_admits_nothing(t: Town) -> None:
     t.plugins.hostile[f"{PATH}?since=0"] = lambda handler: handler.send_error(500)
     with t.site.runner() as calls:
