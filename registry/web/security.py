@@ -1,7 +1,8 @@
 """The refusal of forms that other sites send.
 
-A session, where there is one, opens nothing: a write counts only by the signature in it. The check
-of the form's origin keeps another site from making a visitor's browser upload on its behalf anyway.
+A write that bears trust counts only by the signature in it. The check of the form's origin keeps
+another site from making a visitor's browser upload on its behalf anyway, and from using what their
+session opens (`registry.accounts.authorization` asks for it there).
 """
 
 from __future__ import annotations

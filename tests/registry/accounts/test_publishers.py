@@ -24,8 +24,10 @@ from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from registry.accounts import publishers, tokens
+from registry.accounts.issuers import KINDS, checked_claims
 from registry.accounts.settings import AccountSettings
 from registry.errors import InvalidSettings
+from registry.settings import account_settings
 from tests.registry.accounts.ci import REGISTERED, Service, certificate
 from tests.registry.accounts.people import ADMIN, AUTHOR, OTHER, OWN, Town
 from tests.registry.accounts.test_tokens import account, code, upload
@@ -285,6 +287,68 @@ def test_a_damaged_file_of_services_exchanges_nothing(
 def test_requests_that_are_none(trusting: Town, body: bytes) -> None:
     reply = trusting.client().post("/_/oidc/mint-token", data=body, content_type="application/json")
     assert reply.status_code in (400, 413)
+
+
+def test_settings_are_read_from_text(tmp_path: Path) -> None:
+    path = tmp_path / "issuers.json"
+    found = account_settings(
+        {
+            "SEALGATE_REGISTRY_ADMINS": "a@example.com b@example.com",
+            "SEALGATE_REGISTRY_PUBLISHER_ISSUERS": str(path),
+            "SEALGATE_REGISTRY_UPLOADS_PER_MINUTE": "7",
+            "SEALGATE_REGISTRY_SIGN_INS_PER_MINUTE": "0",
+        }
+    )
+    admins = frozenset({"a@example.com", "b@example.com"})
+    assert found == AccountSettings(admins, path, 7, 0)
+    assert account_settings({}) == AccountSettings()
+    with pytest.raises(InvalidSettings):
+        account_settings({"SEALGATE_REGISTRY_UPLOADS_PER_MINUTE": "many"})
+
+
+GITLAB = {
+    "iss": "https://gitlab.example",
+    "sub": "project_path:group/sub/project:ref_type:tag:ref:v1",
+    "project_path": "group/sub/project",
+    "project_id": "20",
+    "namespace_id": "72",
+    "ref_path": "refs/tags/v1",
+    "ci_config_ref_uri": "gitlab.example/group/sub/project//.gitlab-ci.yml@refs/tags/v1",
+    "environment": "release",
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"project_path": "group/sub/other"},
+        {"ci_config_ref_uri": "gitlab.example/group/sub/project//other.yml@refs/tags/v1"},
+        {"ci_config_ref_uri": "gitlab.example/evil/x//.gitlab-ci.yml@refs/tags/v1"},
+        {"ref_path": "refs/heads/main"},
+        {"environment": "test"},
+        {"iss": "https://evil.example"},
+    ],
+    ids=str,
+)
+def test_jobs_of_gitlab(changes: dict[str, str]) -> None:
+    kind = KINDS["gitlab"]
+    form = {
+        "project": "group/sub/project",
+        "workflow": ".gitlab-ci.yml",
+        "environment": "release",
+    }
+    registered = checked_claims(kind, form)
+    assert registered == form
+    assert kind.matches(form, GITLAB)
+    assert not kind.matches(form, GITLAB | changes)
+
+
+def test_jobs_of_another_service() -> None:
+    kind, form = KINDS["other"], {"sub": "https://ci.example/release"}
+    assert checked_claims(kind, form) == form
+    assert kind.matches(form, form)
+    assert not kind.matches(form, {"sub": "https://ci.example/release2"})
+    assert not kind.matches(form, {})
 
 
 def test_settings_that_are_wrong(trust: TrustFixture, tmp_path: Path) -> None:
