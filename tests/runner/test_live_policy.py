@@ -82,6 +82,7 @@ def test_an_invalid_file_is_refused_and_the_old_policy_stays(
         {"image": "sha256:" + "cd" * 32},
         {"registry": "http://127.0.0.1:1"},
         {"sandbox": {"runtime": "runsc"}},
+        {"sandbox": {"runtime": "runc", "driver": "oci"}},
         {"sandbox": {"runtime": "runc", "pool": {"floor": 0, "ceiling": 1}}},
     ],
 )

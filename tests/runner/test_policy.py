@@ -46,6 +46,8 @@ def code(outcome: object) -> str:
 def test_a_good_policy_is_read() -> None:
     read = policy()
     assert read.image == IMAGE
+    assert read.driver == "engine"
+    assert policy(sandbox={"runtime": "runc", "driver": "oci"}).driver == "oci"
     assert read.publishers_of("one") == frozenset({ALICE})
     assert read.publishers_of("unknown") == frozenset()
     assert len(read.digest) == 64
@@ -61,6 +63,8 @@ def test_a_good_policy_is_read() -> None:
         (lambda d: d.update(image=IMAGE + "\n"), "/image"),
         (lambda d: d["sandbox"].update(runtime="crun"), "/sandbox/runtime"),
         (lambda d: d["sandbox"].update(fallback="nothing"), "/sandbox"),
+        (lambda d: d["sandbox"].update(driver="containerd"), "/sandbox/driver"),
+        (lambda d: d["sandbox"].update(driver="oci", runtime="runsc"), "/sandbox/runtime"),
         (lambda d: d.update(registry="ftp://x"), "/registry"),
         (lambda d: d.update(registry="http://user@host"), "/registry"),
         (lambda d: d.update(admission_max_age_seconds=0), "/admission_max_age_seconds"),
