@@ -35,6 +35,7 @@ from trust.wheel import Limits
 
 LABEL_WHEEL = "org.sealgate.wheel"
 REMEMBERED_DIGESTS = 64
+REMEMBERED_LIMITS = 256
 JANITOR_SECONDS = 5.0
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _EXPECTED_ENDINGS = (
@@ -72,6 +73,7 @@ class CellSandbox:
         self._lock = threading.Lock()
         self._homes: OrderedDict[tuple[str, Limits], Home] = OrderedDict()
         self._digests: OrderedDict[int, tuple[bytes, str]] = OrderedDict()
+        self._summaries: dict[Limits, dict[str, Any]] = {}
         self._closed = threading.Event()
         self._janitor = threading.Thread(target=self._tidy, name="cells-janitor", daemon=True)
         self._janitor.start()
@@ -196,6 +198,16 @@ class CellSandbox:
             self._homes[key] = home
             return home
 
+    def _told(self, job: Job) -> dict[str, Any]:
+        """Return what record and reply say of the sandbox; the same for all calls with limits."""
+        known = self._summaries.get(job.limits)
+        if known is None:
+            hardening = self.hardening.for_limits(job.limits)
+            known = job.told(self.image, hardening.runtime, hardening.summary())
+            if len(self._summaries) < REMEMBERED_LIMITS:
+                self._summaries[job.limits] = known
+        return dict(known)
+
     def execute(self, job: Job) -> Execution:
         """Run one job in a cell of its own; never raises for what a plugin or the engine does.
 
@@ -205,8 +217,7 @@ class CellSandbox:
         """
         if job.level != "cell":
             raise ValueError(f"a sandbox of cells, asked for the level {job.level!r}")
-        hardening = self.hardening.for_limits(job.limits)
-        told = job.told(self.image, hardening.runtime, hardening.summary())
+        told = self._told(job)
         began = time.monotonic()
         try:
             if self.refusal is not None:
