@@ -14,6 +14,7 @@ from sealgate.commands.up import SERVICES
 from sealgate.demo import hostile, revoking
 from sealgate.demo.stage import Ran, Stage
 from sealgate.deployment import Addresses, Deployment
+from sealgate.registry_client import RegistryClient
 
 ROOT = Path(__file__).parents[2]
 AUTHOR = "alice@example.com"
@@ -84,8 +85,15 @@ class Story:
         """Approve as `reviewer`."""
         return self.stage.sealgate(
             "review", "approve", release, "--account", reviewer,
-            "--comment", "read every line", "--yes", quiet=quiet,
+            "--comment", "read every line", "--yes", *self.acknowledged(release), quiet=quiet,
         )  # fmt: skip
+
+    def acknowledged(self, release: str) -> list[str]:
+        """Return the options that acknowledge every Medium finding of a release."""
+        name, _, version = release.partition("==")
+        path = f"/api/v1/plugins/{name}/{version}/review-materials"
+        asked = RegistryClient(self.deployment.addresses.registry).json(path)["acknowledge"]
+        return [f"--acknowledge={each['fingerprint']}=it probes the sandbox" for each in asked]
 
     # -- what must work --------------------------------------------------------------------
 
