@@ -33,7 +33,6 @@ class Overhead:
 OVERHEADS = {
     "bubblewrap": Overhead(0, 0),
     "runc": Overhead(1, 0),
-    "crun": Overhead(1, 0),
     "runsc": Overhead(64, 32 << 20),
 }
 """Under runc the supervisor alone; under gVisor the user-space kernel is in the same cgroup too."""

@@ -70,7 +70,7 @@ class Sandbox:
 
         Args:
             image: the pinned image's id, `sha256:` and 64 hexadecimal digits.
-            runtime: the OCI runtime: `runc` or `runsc`; for the driver `oci` `runc` or `crun`.
+            runtime: the OCI runtime: `runc` or `runsc`; for the driver `oci` only `runc`.
             base_url: where the engine is; None means DOCKER_HOST or the usual socket.
             hardening: other controls than the default ones, for tests.
             engine_seconds: how long the engine may take for one request.
