@@ -13,6 +13,7 @@ from typing import Literal
 
 from playwright.sync_api import Browser, Page
 
+from docs.screenshots import desks
 from tests.registry.signin.site import ALICE, REVIEWERS, Site
 from tests.registry.web import browser, plugins, town
 from tests.registry.web.stage import Stage
@@ -169,6 +170,12 @@ def main(names: list[str]) -> None:
                 take_refusal(chromium, base)
             if not names or set(names) & set(SIGNING):
                 take_signing(chromium, Path(folder))
+            if not names or set(names) & set(desks.NAMES):
+                own = Path(folder) / "desk"
+                own.mkdir()
+                desks.take_desk(chromium, own, names, save)
+            if not names or set(names) & set(desks.AUDIT):
+                desks.take_audit(chromium, Path(folder) / "audit", save)
         stage.services.close()
 
 
