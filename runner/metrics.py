@@ -158,6 +158,7 @@ class Metrics:
             ["reason"],
             registry=self._registry,
         )
+        self._phases: dict[str, Histogram] = {}
         self._seconds = Histogram(
             "sealgate_call_seconds",
             "Seconds of a call by phase: decide, record, execute, outcome; total is all of it.",
@@ -192,7 +193,10 @@ class Metrics:
 
     def phase(self, name: str, seconds: float) -> None:
         """Note how long a phase took."""
-        self._seconds.labels(name).observe(seconds)
+        phase = self._phases.get(name)
+        if phase is None:
+            phase = self._phases[name] = self._seconds.labels(name)
+        phase.observe(seconds)
 
     def ended(self, status: str, problems: Iterable[Problem]) -> None:
         """Note how a call ended; the first problem's code is its reason."""

@@ -14,6 +14,8 @@ import threading
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from packaging.utils import canonicalize_name
@@ -54,6 +56,7 @@ from trust.errors import Problem
 from trust.gate import Gate
 from trust.outcomes import Failed, Passed
 from trust.revocation import Facts
+from trust.wheel import Limits
 
 _logger = logging.getLogger(__name__)
 
@@ -171,6 +174,8 @@ class Runner:
             self._admissions.adopt_gate(gate)
             origin = replace(origin, layout_sha256=gate.layout.sha256, trust_epoch=gate.epoch)
             self._grounds = (policy, origin)
+        if self._revocations is not None and gate.verifier is not None:
+            self._revocations.adopt_verifier(gate.verifier)
 
     def _revoked(self, facts: CallFacts) -> Sequence[Problem]:
         """Return how the policy in force revokes what a call under way executes."""
@@ -289,7 +294,7 @@ class Runner:
             reviewers=admitted.reviewers,
             sandbox={
                 **self._isolation(road.policy, road.policy.level_of(name, version)),
-                "limits": asdict(admitted.plugin.manifest.limits),
+                "limits": dict(_limits(admitted.plugin.manifest.limits)),
             },
         )
         cooled = cooldown.check(
@@ -516,6 +521,11 @@ class Runner:
         self._audit.owe(self._outcome(road, "unavailable", road.decision.index, problems))
         self._metrics.ended("unavailable", problems)
         return reply_of(road.call.request_id, "unavailable", problems, road.evidence())
+
+
+@lru_cache(maxsize=256)
+def _limits(limits: Limits) -> Mapping[str, Any]:
+    return MappingProxyType(asdict(limits))
 
 
 def _stop_if(outcome: object) -> None:
