@@ -186,6 +186,14 @@ class Follower:
             self._set = Revocations(self._verified.values(), self._authority())
         self._tell()
 
+    def adopt_verifier(self, verifier: BundleVerifier) -> None:
+        """Verify by another trusted root from now on, and what is kept once more."""
+        with self._changing:
+            self._verifier = verifier
+            self._verified = self._read(self._store.bundles())
+            self._set = Revocations(self._verified.values(), self._authority())
+        self._tell()
+
     def hand(self, bundle: bytes) -> Revocation:
         """Take a revocation from whoever has one; it is in force when this returns.
 
@@ -270,18 +278,24 @@ class Follower:
         return page
 
     def _take(self, bundles: Iterable[bytes]) -> None:
-        """Verify bundles that are kept; what does not verify counts for nothing."""
-        found = []
+        """Count bundles that are kept."""
+        found = self._read(bundles)
+        if found:
+            with self._changing:
+                self._verified |= found
+                self._set = Revocations(self._verified.values(), self._authority())
+
+    def _read(self, bundles: Iterable[bytes]) -> dict[str, Revocation]:
+        """Verify bundles; what does not verify counts for nothing."""
+        found = {}
         for bundle in bundles:
             try:
-                found.append(verify_revocation(self._verifier, bundle, self._clock.now()))
+                each = verify_revocation(self._verifier, bundle, self._clock.now())
             except SealgateError as error:
                 _logger.error("an entry of the revocation log is ignored: %s", error)
-        if not found:
-            return
-        with self._changing:
-            self._verified |= {each.bundle_sha256: each for each in found}
-            self._set = Revocations(self._verified.values(), self._authority())
+            else:
+                found[each.bundle_sha256] = each
+        return found
 
     def _authority(self) -> Authority:
         return Authority(self._rule.revokers, self._policy.publishers_of)

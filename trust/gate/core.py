@@ -87,6 +87,11 @@ class Gate:
         """The layout, None where it is refused."""
         return self._layout
 
+    @property
+    def verifier(self) -> BundleVerifier | None:
+        """The verifier of bundles, None where the trusted root is refused."""
+        return self._verifier
+
     def check(self, now: datetime) -> Refused | None:
         """Return why this gate would refuse everything at `now`, or None.
 

@@ -24,7 +24,7 @@ from trust.errors import Problem, problem
 from trust.identity import Identity
 from trust.outcomes import Failed, Passed
 from trust.revocation.statement import Revocation
-from trust.revocation.target import Target
+from trust.revocation.target import KINDS, Kind, Target
 
 
 def _nobody(_plugin: str) -> Collection[Identity]:
@@ -140,6 +140,7 @@ class Revocations:
         self._revokers = authority.revokers
         self._lifts: dict[str, list[Revocation]] = defaultdict(list)
         self._by_target: dict[Target, list[Revocation]] = defaultdict(list)
+        self._by_kind: dict[Kind, list[Revocation]] = {kind: [] for kind in KINDS}
         self._by_version: dict[tuple[str | None, Version], list[Revocation]] = defaultdict(list)
         self._by_wheel: dict[str, list[Revocation]] = defaultdict(list)
         for item in self.counted:
@@ -147,6 +148,7 @@ class Revocations:
                 self._lifts[item.lifts].append(item)
                 continue
             target = item.target
+            self._by_kind[target.kind].append(item)
             if target.kind == "version" and target.version is not None:
                 if target.sha256 is not None:
                     self._by_wheel[target.sha256].append(item)
@@ -169,16 +171,16 @@ class Revocations:
         """Return the reviewers whose approvals do not count at `now`."""
         return frozenset(
             r.target.identity
-            for r in self.in_force(now)
-            if r.target.kind == "reviewer" and r.target.identity is not None
+            for r in self._by_kind["reviewer"]
+            if r.target.identity is not None and self._holds(r, now)
         )
 
     def rule_sets(self, now: datetime) -> frozenset[str]:
         """Return the digests of the scan policies that are taken back at `now`."""
         return frozenset(
             r.target.sha256
-            for r in self.in_force(now)
-            if r.target.kind == "rule-set" and r.target.sha256 is not None
+            for r in self._by_kind["rule-set"]
+            if r.target.sha256 is not None and self._holds(r, now)
         )
 
     def judge(self, facts: Facts, now: datetime) -> Passed[None] | Failed:

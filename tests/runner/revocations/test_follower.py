@@ -16,7 +16,7 @@ from runner.clock import SystemClock
 from runner.sandbox import Execution, Job
 from tests.runner.kit import NAME, Calls, HandClock, assert_refused, codes, executed
 from tests.runner.revocations.town import PATH, Town
-from tests.support.evidence import AUTHOR, OUTSIDER, REVIEWERS
+from tests.support.evidence import AUTHOR, OUTSIDER, REVIEWERS, TrustFixture
 from tests.support.wheels import make_wheel
 from trust.log import Checkpoint, MerkleLog, NoteSigner
 from trust.revocation import FreshHead, Target, lift_statement, verify_revocation
@@ -365,3 +365,14 @@ def test_without_the_member_nothing_is_followed(t: Town) -> None:
         assert hand(calls, t.sign(VERSION)).status_code == 404
         assert refresh(calls).status_code == 404
     assert not any(path.startswith(PATH) for path in t.plugins.requests)
+
+
+def test_another_trusted_root_verifies_everything_once_more(t: Town) -> None:
+    t.revoke(VERSION)
+    with t.site.runner() as calls:
+        assert len(calls.get("/v1/revocations").get_json()["in_force"]) == 1
+        other = TrustFixture()
+        calls.service.runner.adopt_gate(other.gate)
+        assert calls.get("/v1/revocations").get_json()["in_force"] == []
+        calls.service.runner.adopt_gate(t.site.trust.gate)
+        assert codes(calls.call()) == ["revocation.version"]
