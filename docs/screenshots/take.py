@@ -85,8 +85,8 @@ def take_refusal(chromium: Browser, base: str) -> None:
             page.set_input_files(
                 f"#{field}", {"name": filename, "mimeType": "application/zip", "buffer": data}
             )
-        page.get_by_role("button", name="Submit for scan and review").click()
-        page.get_by_role("alert").wait_for()
+        page.evaluate("document.getElementById('submit-form').submit()")
+        page.get_by_role("alert").first.wait_for()
         save(page, "refused")
 
 
