@@ -128,10 +128,12 @@ def test_a_container_that_does_not_obey_goes_whole(
         kill(container)
 
     monkeypatch.setattr(CellContainer, "kill", noted)
-    call = in_cell(60)
+    call, beside = in_cell(60), in_cell(60)
+    neighbour = begun(pool, cells, beside)
     future = begun(pool, cells, call)
     call.control.stop()
     execution = future.result(5)
     assert execution.status == "stopped"
     assert "did not end" in ended[0]
+    assert neighbour.result(10).status == "protocol_error", "it cannot stay while it is not obeyed"
     assert cells.execute(in_cell(0)).status == "ok", "the next call has another container"
