@@ -684,6 +684,15 @@ def test_a_miss_looks_again_once(client: Client) -> None:
     assert client.follower.find(path).length == len(b"just published")
 
 
+def test_a_root_that_was_kept_is_no_anchor(tmp_path: Path) -> None:
+    """Who can write into the runner's cache cannot make the runner believe another root."""
+    ours, theirs = Simulator(), Simulator()
+    stolen = Client(theirs, tmp_path)
+    assert stolen.refresh() is None
+    theirs.pinned = ours.pinned
+    assert Client(theirs, tmp_path).refresh() == "tuf.signature"
+
+
 def test_a_root_that_is_not_the_pinned_one_leads_nowhere(tmp_path: Path) -> None:
     """A mirror that was taken over whole and brings keys of its own."""
     ours, theirs = Simulator(), Simulator()

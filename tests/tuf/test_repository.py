@@ -159,8 +159,8 @@ def test_a_worker_killed_at_any_write_leaves_the_old_state_or_the_new(
 def test_everything_is_renewed_in_time(yard: Yard) -> None:
     yard.repository().publish([release()])
     assert not yard.repository().renew()
-    step = LIFETIMES["timestamp"].total_seconds() / 4
-    for number in range(200):  # fifty days
+    step = LIFETIMES["timestamp"].total_seconds() * 0.6
+    for number in range(60):  # thirty-six days
         yard.clock.pass_time(step)
         yard.repository().renew()
         if number % 20 == 0:
