@@ -17,7 +17,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from registry.errors import Conflict, Forbidden, TooLarge, Unavailable, Unprocessable
+from registry.errors import Conflict, Forbidden, NotFound, TooLarge, Unprocessable
 from registry.lookup import find
 from registry.revocations.models import RevocationRow
 from registry.revocations.standing import authority
@@ -53,12 +53,13 @@ def post(services: Services, bundle: bytes) -> Taken:
         TooLarge: the bundle is too large.
         Unprocessable: it does not verify, or is not a revocation.
         Forbidden: its signer may not say this.
-        NotFound: an owner names a version that the registry does not have.
+        NotFound: the registry keeps no revocation log, or does not have the version that an owner
+            names.
         Conflict: it was said before.
-        Unavailable: the registry keeps no revocation log, or its stores cannot be used.
+        Unavailable: its stores cannot be used.
     """
     if services.settings.revocations.log is None:
-        raise Unavailable(
+        raise NotFound(
             problem(
                 "registry.no-revocation-log",
                 "this registry keeps no revocation log",

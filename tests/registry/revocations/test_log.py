@@ -207,7 +207,7 @@ def test_a_registry_without_a_log_takes_nothing(registry: RegistryFixture) -> No
         registry.services,
         settings=replace(registry.settings, revocations=RevocationSettings()),
     )
-    with pytest.raises(Unavailable, match="no-revocation-log"):
+    with pytest.raises(NotFound, match="no-revocation-log"):
         intake.post(bare, signed(registry, Target.of_plugin("one")))
     with pytest.raises(NotFound, match="no-revocation-log"):
         page_of(bare, 0)
