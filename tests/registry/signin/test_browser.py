@@ -346,6 +346,18 @@ def test_a_stale_page_signs_nothing(page: Page, site: Site, tmp_path: Path) -> N
     assert site.log_size == before
 
 
+def test_a_newer_upload_makes_a_page_stale(page: Page, site: Site, tmp_path: Path) -> None:
+    page.goto(in_review(page, site, tmp_path, "1.3.0"))
+    page.get_by_label("Approve these bytes").check()
+    expect(page.get_by_role("button", name="Sign the approval")).to_be_enabled()
+    with page.context.new_page() as second:
+        in_review(second, site, tmp_path, "1.3.1")
+    before = site.log_size
+    page.get_by_role("button", name="Sign the approval").click()
+    expect(page.get_by_role("alert")).to_contain_text("1.3.1 was submitted after it was opened")
+    assert site.log_size == before
+
+
 def test_a_hostile_page_cannot_have_other_bytes_signed(
     page: Page, site: Site, tmp_path: Path
 ) -> None:
