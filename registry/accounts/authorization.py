@@ -94,7 +94,7 @@ TABLE: Mapping[tuple[str, str], Line] = {
     ("GET", "/review/<name>/<version>/files"): Line(PUBLIC),
     ("GET", "/review/<name>/<version>/tree"): Line(PUBLIC),
     ("GET", "/review/<name>/<version>/search"): Line(PUBLIC),
-    ("POST", "/review/<name>/<version>/comments"): Line(SIGNED_IN, rate=Rate.UPLOAD),
+    ("POST", "/review/<name>/<version>/comments"): Line(SIGNED_IN, Scope.COMMENT, Rate.UPLOAD),
     ("GET", "/assets/<digest>/<name>"): Line(PUBLIC),
     # Signing in and out.
     ("GET", "/signin"): Line(PUBLIC, rate=Rate.SIGN_IN),

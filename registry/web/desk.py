@@ -6,11 +6,11 @@ from flask import abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from registry.accounts import authorization
+from registry.accounts.actors import current_actor
 from registry.author_desk import answers, desk, transfers
 from registry.author_desk.views import Notes
 from registry.errors import Forbidden
 from registry.services import current
-from registry.signin import sessions
 from registry.web.browse import page_number
 from registry.web.security import require_same_origin
 from trust.errors import problem
@@ -18,9 +18,8 @@ from trust.identity import Identity
 
 
 def person() -> Identity | None:
-    """Return who is signed in, or None."""
-    state = sessions.state()
-    return state.person if state else None
+    """Return who is signed in, or whose token is presented; None for nobody."""
+    return current_actor().person
 
 
 def signed_in() -> Identity:

@@ -117,6 +117,31 @@ def test_a_token_uploads_its_plugins_only(town: Town) -> None:
     assert (reply.status_code, code(reply)) == (403, "accounts.token-plugin")
 
 
+def test_a_token_writes_comments(town: Town) -> None:
+    town.registry.submit(*make_wheel())
+    town.registry.worker.run_once()
+    address = "/review/example-plugin/1.0.0/comments"
+
+    def comment(scope: str, plugin: str) -> TestResponse:
+        token = town.token(OTHER, [scope], [plugin])
+        fields = {"path": "example_plugin/__init__.py", "line": "1", "text": f"by {scope}"}
+        return town.client().post(
+            address, data=fields, headers={"Authorization": f"Bearer {token}"}
+        )
+
+    assert comment("read", "example-plugin").status_code == 403
+    assert comment("comment", "other-plugin").status_code == 403
+    assert comment("comment", "example-plugin").status_code == 303
+    page = town.client().get(
+        "/review/example-plugin/1.0.0/files?path=example_plugin/__init__.py&show=source"
+    )
+    assert "by comment" in page.text
+    assert OTHER in page.text
+    # A session writes from our own pages only.
+    fields = {"path": "example_plugin/__init__.py", "line": "1", "text": "x"}
+    assert town.client(OTHER).post(address, data=fields).status_code == 403
+
+
 def test_a_token_does_not_stand_in_for_the_attestation(town: Town) -> None:
     """Whose wheel it is, the attestation says: a token of the owner changes nothing of it."""
     assert upload(town, shown(make(town))).status_code == 200
