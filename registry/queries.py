@@ -13,15 +13,10 @@ from sqlalchemy import Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from registry import comparison, drift, reviews, views
-from registry.dependencies.models import LockedWheel
 from registry.lookup import find, find_plugin
 from registry.models import Plugin, Review, Version
 from registry.readmodel import (
-    Change,
-    ChangeKind,
     CoverageView,
-    Delta,
-    FileOutline,
     FileView,
     FindingView,
     Materials,
@@ -33,7 +28,7 @@ from registry.readmodel import (
     VersionView,
 )
 from registry.report import read_report
-from registry.review_tools import acknowledging, preparing
+from registry.review_tools import acknowledging, beside, preparing
 from registry.review_tools.members import members_of
 from registry.review_tools.models import ReviewFacts
 from registry.risk import Facts, assess
@@ -253,7 +248,7 @@ def review(services: Services, name: str, number: str) -> ReviewView:
         row = find(session, name, number)
         before = _previous(session, row)
         found = preparing.outline_of(services, session, row, before.sha256 if before else None)
-        delta = None if before is None else _delta(before, row, found.files)
+        delta = None if before is None else beside.delta(before, row, found.files)
         own = {row.author, row.plugin.owner}
         return ReviewView(
             version=views.version_view(row, reviewing),
@@ -271,52 +266,9 @@ def review(services: Services, name: str, number: str) -> ReviewView:
             if before is None
             else drift.flags_of(drift.release_of(before), drift.release_of(row)),
             risk=assess(preparing.facts_of(session, row, found)),
-            dependencies=_dependency_changes(session, before, row),
-            siblings=_siblings(session, row),
+            dependencies=beside.dependency_changes(session, before, row),
+            siblings=beside.siblings(session, row),
         )
-
-
-def _siblings(session: Session, row: Version) -> tuple[str, ...]:
-    """Return the numbers of all versions of the plugin: a page is stale where there is another."""
-    statement = select(Version.number).where(Version.plugin_id == row.plugin_id)
-    return tuple(session.scalars(statement.order_by(Version.id)))
-
-
-def _dependency_changes(
-    session: Session, before: Version | None, after: Version
-) -> tuple[Change, ...]:
-    """Compare the wheels that two versions lock, by name."""
-
-    def locked(version: Version | None) -> dict[str, str]:
-        if version is None:
-            return {}
-        rows = session.scalars(select(LockedWheel).where(LockedWheel.version_id == version.id))
-        return {row.name: f"{row.number}, sha256 {row.sha256}" for row in rows}
-
-    old, new = locked(before), locked(after)
-    changes = []
-    for name in sorted(old.keys() | new.keys()):
-        was, now = old.get(name, ""), new.get(name, "")
-        if was != now:
-            kind: ChangeKind = "added" if not was else "removed" if not now else "changed"
-            subject = f"dependency {name}"
-            changes.append(Change(subject, kind, was, now, widening=kind == "added"))
-    return tuple(changes)
-
-
-def _delta(before: Version, after: Version, files: tuple[FileOutline, ...]) -> Delta:
-    return Delta(
-        version=before.number,
-        sha256=before.sha256,
-        size_before=before.size,
-        size_after=after.size,
-        manifest=comparison.manifest_changes(
-            before.manifest, after.manifest, (before.summary, after.summary)
-        ),
-        added=tuple(f.path for f in files if f.change == "added"),
-        removed=tuple(f.path for f in files if f.change == "removed"),
-        changed=tuple(f.path for f in files if f.change == "changed"),
-    )
 
 
 def files(services: Services, name: str, number: str, paths: Sequence[str]) -> tuple[FileView, ...]:

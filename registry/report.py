@@ -6,6 +6,7 @@ the command line on what it downloaded.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,15 +18,23 @@ from trust.errors import SealgateError, problem
 FINGERPRINT = "sealgate/v1"
 """Key of the fingerprint that acknowledgements name, as the scanner writes it."""
 MAX_REPORT = 64 * 1024 * 1024
+MAX_KEPT = 4 * 1024 * 1024
+"""Bytes of a report that is kept."""
 _ORDER = ("high", "medium", "low")
 
 
 def read_report(data: bytes) -> tuple[tuple[FindingView, ...], CoverageView]:
     """Return the findings, worst first, and what the scan looked at.
 
+    Reports that were read last are kept: a page may ask for the same one again and again.
+
     Raises:
         Damaged: this is not a report of the scanner.
     """
+    return _kept(data) if len(data) <= MAX_KEPT else _read(data)
+
+
+def _read(data: bytes) -> tuple[tuple[FindingView, ...], CoverageView]:
     try:
         run = strictjson.loads(data, max_bytes=MAX_REPORT)["runs"][0]
         findings = [_finding(result) for result in run["results"]]
@@ -46,6 +55,9 @@ def read_report(data: bytes) -> tuple[tuple[FindingView, ...], CoverageView]:
         ) from error
     findings.sort(key=lambda f: (_ORDER.index(f.severity), f.path, f.line, f.rule))
     return tuple(findings), view
+
+
+_kept = lru_cache(maxsize=8)(_read)
 
 
 def _finding(result: dict[str, Any]) -> FindingView:
