@@ -15,6 +15,8 @@ from sqlalchemy import and_, case, exists, func, or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from registry import views
+from registry.author_desk import desk, transfers
+from registry.author_desk.views import TransferView
 from registry.lookup import find_plugin
 from registry.models import Plugin, Version
 from registry.readmodel import Page, SignerView, VersionLine
@@ -50,6 +52,7 @@ class PluginPage:
     """One plugin with a page of its versions, highest first.
 
     Attributes:
+        handed_over: how the present owner came to the name; None for who claimed it first.
         latest: the published version with the highest number, or None.
         shown: the version whose methods are shown: the latest, else the highest.
     """
@@ -57,6 +60,7 @@ class PluginPage:
     name: str
     summary: str
     owner: SignerView
+    handed_over: TransferView | None
     latest: str | None
     shown: str | None
     versions: Page[VersionLine]
@@ -143,6 +147,7 @@ def plugin(services: Services, name: str, page: int = 1) -> PluginPage:
     number = max(1, page)
     with services.database.read() as session:
         row = find_plugin(session, name)
+        given = transfers.last_accepted(session, row.id)
         numbers = _numbers(session, (row.id,)).get(row.id, [])
         latest = _latest(numbers)
         told = latest or (numbers[0] if numbers else None)
@@ -163,6 +168,7 @@ def plugin(services: Services, name: str, page: int = 1) -> PluginPage:
             name=row.name,
             summary=summary or "",
             owner=views.owner_view(row),
+            handed_over=desk.transfer_view(given) if given else None,
             latest=latest.text if latest else None,
             shown=told.text if told else None,
             versions=Page(tuple(found[i] for i in ids), number, VERSIONS_PER_PAGE, len(numbers)),

@@ -277,6 +277,7 @@ def test_a_name_changes_hands_only_by_offer_and_acceptance(town: Town) -> None:
     assert post(town, OTHER, f"/transfers/{number}/steal").status_code == 404
     assert post(town, OTHER, f"/transfers/{number}/accept").status_code == 303
     assert owner(town) == OTHER
+    assert f"handed over by <bdi>{AUTHOR}" in town.client().get(f"/plugins/{NAME}").text
     assert post(town, OTHER, f"/transfers/{number}/accept").status_code == 409
     assert post(town, AUTHOR, address, to=AUTHOR).status_code in (400, 403)
 
