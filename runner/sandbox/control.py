@@ -36,8 +36,8 @@ class Control:
         """Hold the call under way: `kill` is called once if it is told to end meanwhile.
 
         Args:
-            kill: ends the call at once, without waiting for anything; called by another thread,
-                and never after the block.
+            kill: ends the call at once, without waiting for long; called by another thread, and
+                never after the block.
 
         Raises:
             CallStopped: it was told to end before; it must not begin.
@@ -51,6 +51,25 @@ class Control:
         finally:
             with self._lock:
                 self._kill = None
+
+    @contextmanager
+    def waiting(self, condition: threading.Condition) -> Iterator[None]:
+        """Hold a call that waits on `condition`, whose lock is not held yet.
+
+        The condition is notified if the call is told to end; whoever waits looks with `check`.
+        """
+
+        def wake() -> None:
+            with condition:
+                condition.notify_all()
+
+        with self.attached(wake):
+            yield
+
+    def check(self) -> None:
+        """Raise CallStopped if the call was told to end."""
+        if self._stopped.is_set():
+            raise CallStopped
 
     def stop(self) -> None:
         """Tell the call to end; may be repeated."""

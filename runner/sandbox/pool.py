@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
+from runner.sandbox.control import Control
 from runner.sandbox.errors import SandboxUnavailable, unavailable
 from runner.sandbox.options import Hardening
 
@@ -144,20 +145,25 @@ class Pool(Generic[C]):
         for thread in self._threads:
             thread.start()
 
-    def take(self, hardening: Hardening, seconds: float | None = None) -> C:
+    def take(
+        self, hardening: Hardening, seconds: float | None = None, control: Control | None = None
+    ) -> C:
         """Return a container with exactly these controls; the caller must `done` it.
 
         Args:
             hardening: the controls, limits included.
             seconds: how long to wait; None means the pool's own bound.
+            control: of the call that waits.
 
         Raises:
+            CallStopped: the call was told to end.
             SandboxUnavailable: the queue's time ran out, no container can be started, or the pool
                 is closed.
         """
         wait = self._settings.queue_seconds if seconds is None else seconds
         end = time.monotonic() + wait
-        with self._changed:
+        control = control or Control()
+        with control.waiting(self._changed), self._changed:
             shelf = self._shelves.setdefault(hardening, _Shelf(0))
             turn = object()
             shelf.line.append(turn)
@@ -169,6 +175,7 @@ class Pool(Generic[C]):
                 while True:
                     if self._closed:
                         raise unavailable("closed", "the sandbox is shutting down")
+                    control.check()
                     found = self._pop(shelf) if shelf.line[0] is turn else None
                     if found is not None:
                         shelf.busy += 1

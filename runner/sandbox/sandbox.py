@@ -139,9 +139,12 @@ class Sandbox:
         began = time.monotonic()
         try:
             if self._pool is not None:
-                container = self._pool.take(hardening)
+                container = self._pool.take(hardening, control=job.control)
             else:
                 container = self._start(hardening, job.request_id)
+        except CallStopped:
+            context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
+            return verdict.without_response("stopped", verdict.NOT_BEGUN, context)
         except SandboxUnavailable as error:
             context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             detail = f"{error.problem.what}: {error.problem.value}"

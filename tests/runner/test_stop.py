@@ -13,8 +13,10 @@ import pytest
 from runner.sandbox import Execution, Job, Sandbox
 from runner.sandbox.cell import CellSandbox
 from runner.sandbox.cell.container import CellContainer
+from runner.sandbox.cell.options import CellHardening
 from runner.sandbox.control import Control
 from runner.sandbox.execution import Level
+from runner.sandbox.pool import PoolSettings
 from tests.runner.cell.conftest import cells as cells
 from tests.support.sandbox import containers_of, job
 
@@ -37,12 +39,11 @@ def pool() -> Iterator[ThreadPoolExecutor]:
 
 
 def begun(pool: ThreadPoolExecutor, sandbox: Sandbox | CellSandbox, call: Job) -> Future[Execution]:
-    """Execute a call in a thread; return once something can be stopped."""
+    """Execute a call in a thread; return once the plugin runs."""
+    runs = threading.Event()
+    call.control.live = lambda *_: runs.set()
     future = pool.submit(sandbox.execute, call)
-    deadline = time.monotonic() + 20
-    while call.control._kill is None and not future.done():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    assert runs.wait(20)
     return future
 
 
@@ -74,6 +75,32 @@ def test_what_was_stopped_before_it_began_is_never_sent(
     call.control.stop()
     execution = (cells if level == "cell" else sandbox).execute(call)
     assert (execution.status, execution.usage.wall_seconds) == ("stopped", 0.0)
+
+
+@pytest.mark.parametrize("level", ["container", "cell"])
+def test_a_call_that_waits_for_its_turn_ends_at_once(
+    image_id: str, pool: ThreadPoolExecutor, level: Level
+) -> None:
+    made: Sandbox | CellSandbox
+    if level == "cell":
+        made = CellSandbox.connect(image_id, hardening=CellHardening(cells=1))
+    else:
+        made = Sandbox.connect(image_id, pool=PoolSettings(floor=0, ceiling=1))
+    with made:
+        calls = [dataclasses.replace(STUBBORN, level=level, control=Control()) for _ in range(2)]
+        futures = [begun(pool, made, calls[0]), pool.submit(made.execute, calls[1])]
+        deadline = time.monotonic() + 20
+        while calls[1].control._kill is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        told = time.monotonic()
+        calls[1].control.stop()
+        execution = futures[1].result(5)
+        assert time.monotonic() - told < 2
+        assert (execution.status, execution.usage.wall_seconds) == ("stopped", 0.0)
+        assert not futures[0].done()
+        calls[0].control.stop()
+        assert futures[0].result(5).usage.wall_seconds > 0
 
 
 def in_cell(seconds: float) -> Job:

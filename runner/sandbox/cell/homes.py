@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from runner.sandbox.cell.container import CellContainer
+from runner.sandbox.control import Control
 from runner.sandbox.errors import SandboxUnavailable, unavailable
 
 EARLY = 0.9
@@ -59,17 +60,20 @@ class Home:
         with self._changed:
             return self._starting or any(self._running.values())
 
-    def take(self, deadline: float) -> CellContainer:
+    def take(self, deadline: float, control: Control | None = None) -> CellContainer:
         """Return a container with a cell for one call; `give_back` it.
 
         Args:
             deadline: until when to wait for a free cell, on the monotonic clock.
+            control: of the call that waits.
 
         Raises:
+            CallStopped: the call was told to end.
             SandboxUnavailable: there is none in time, or none can be started.
         """
+        control = control or Control()
         while True:
-            with self._changed:
+            with control.waiting(self._changed), self._changed:
                 self.used = time.monotonic()
                 if self._closed:
                     raise unavailable("cells-closed", "the sandbox takes no more calls")

@@ -223,7 +223,10 @@ class CellSandbox:
             if self.refusal is not None:
                 raise self.refusal
             home = self._home(job)
-            container = home.take(began + self.renewal.queue_seconds)
+            container = home.take(began + self.renewal.queue_seconds, job.control)
+        except CallStopped:
+            context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
+            return verdict.without_response("stopped", verdict.NOT_BEGUN, context)
         except SandboxUnavailable as error:
             context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             parts = (error.problem.what, error.problem.value, error.problem.advice)
