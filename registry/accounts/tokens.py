@@ -47,7 +47,7 @@ SCOPE_WORDS = {
     Scope.READ: "read what is shown to you alone",
     Scope.SUBMIT: "send signed wheels",
     Scope.REVIEW: "send signed reviews",
-    Scope.COMMENT: "write comments and drafts",
+    Scope.COMMENT: "write comments on lines under review",
 }
 
 
