@@ -36,6 +36,7 @@ from trust.errors import problem
 from trust.evidence.bundles import VerifiedStatement
 from trust.identity import Identity
 from trust.outcomes import Failed, Passed
+from trust.revocation import Facts
 from trust.wheel.bounds import MAX_DEPENDENCIES
 
 DEPENDENCY: Final = "dependency"
@@ -171,6 +172,10 @@ def _check_against_stored(
         .join(Version.plugin)
         .where(PluginRow.name == plugin.name, Version.number == plugin.version)
     )
+    if existing is None:
+        services.standing.check(
+            Facts(plugin.name, plugin.version, plugin.sha256, frozenset({signer}))
+        )
     if existing is None or (existing.sha256, existing.filename) == (plugin.sha256, plugin.filename):
         return existing
     raise Conflict(

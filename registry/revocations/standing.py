@@ -10,11 +10,13 @@ from sqlalchemy.orm import Session
 
 from registry.clock import Clock
 from registry.database import Database
+from registry.errors import Forbidden
 from registry.models import Plugin, Version
 from registry.revocations.models import RevocationRow
 from registry.settings import Settings
 from trust.identity import Identity
 from trust.revocation import Authority, Facts, Revocations
+from trust.revocation.judge import stopped
 
 
 def authority(settings: Settings, session: Session, plugins: Iterable[str]) -> Authority:
@@ -73,6 +75,17 @@ class Standing:
         with self._lock:
             self._kept = key, fresh
         return fresh
+
+    def check(self, facts: Facts) -> None:
+        """Refuse what was revoked for good; what is in quarantine may still be mended.
+
+        Raises:
+            Forbidden: with every revocation that holds.
+        """
+        holding = self.now().holding(facts, self._clock())
+        final = [stopped(each) for each in holding if each.action == "revoke"]
+        if final:
+            raise Forbidden(final)
 
     def excluded_reviewers(self) -> frozenset[Identity]:
         """Return the reviewers whose approvals do not count now."""

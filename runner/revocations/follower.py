@@ -36,11 +36,20 @@ from trust.revocation import (
     Revocations,
     verify_revocation,
 )
-from trust.revocation.follow import HEAD_SKEW, MAX_PAGE_BYTES, LogMisbehaves, Page
+from trust.revocation.follow import (
+    HEAD_SKEW,
+    MAX_LOG_ENTRIES,
+    MAX_PAGE_BYTES,
+    MAX_PAGE_ENTRIES,
+    LogMisbehaves,
+    Page,
+)
 
 FETCH_SECONDS = 10.0
 """The longest that one page of the log may take."""
-MAX_PAGES = 1024
+MAX_PAGES = MAX_LOG_ENTRIES // MAX_PAGE_ENTRIES + 1
+MAX_HANDED = 5_000
+"""Bundles of publishers that are kept when they are handed over; revokers have no bound."""
 
 _logger = logging.getLogger(__name__)
 
@@ -209,12 +218,26 @@ class Follower:
             if isinstance(outcome, Failed):
                 raise RevocationRefused(outcome.problems)
             if found.bundle_sha256 not in self._verified:
+                if found.signer not in self._rule.revokers:
+                    self._check_room()
                 self._store.hand(bundle)
                 self._verified[found.bundle_sha256] = found
                 self._set = Revocations(self._verified.values(), self._authority())
                 _logger.warning("handed over: %s of %s", found.action, found.target)
         self._tell()
         return found
+
+    def _check_room(self) -> None:
+        if self._store.handed >= MAX_HANDED:
+            raise RevocationRefused(
+                problem(
+                    "revocation.too-many",
+                    "this runner keeps no more revocations of publishers",
+                    value=self._store.handed,
+                    expected=f"at most {MAX_HANDED}",
+                    advice="send it to the registry, or have a revoker sign it",
+                )
+            )
 
     def poll(self) -> None:
         """Ask the registry now, and keep what can be believed.

@@ -70,6 +70,11 @@ class Store:
         """Keep a bundle that was handed over; returns when it is on disk."""
         self._handed.append(bundle)
 
+    @property
+    def handed(self) -> int:
+        """How many bundles were handed over."""
+        return self._handed.size
+
     def bundles(self) -> list[bytes]:
         """Return every bundle, of the log and handed over."""
         return [

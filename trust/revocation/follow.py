@@ -4,7 +4,7 @@ A follower keeps every entry, the right edge of their tree and the youngest head
 log is taken only if, in this order:
  1. its head is signed by the pinned key and not in the future;
  2. the log has not shrunk (`rollback`);
- 3. the head's tree extends the one that is known (`fork`);
+ 3. the head's tree extends the one that is known (`fork`), and is not too long (`too-long`);
  4. the head is not older than the one that is known (`replay`);
  5. the entries that came are those under the head's root (`entries`).
 Silence is not refused here: the head that is known grows old (`Known.age`), and who relies on it
@@ -28,6 +28,8 @@ from trust.revocation.head import FreshHead
 
 MAX_PAGE_ENTRIES: Final = 64
 MAX_PAGE_BYTES: Final = 8 << 20
+MAX_LOG_ENTRIES: Final = 20_000
+"""A log that is longer is not followed: it would fill memory and disk of its readers."""
 HEAD_SKEW: Final = timedelta(seconds=60)
 """How far in the future a head may be signed: clocks differ."""
 
@@ -160,6 +162,13 @@ class Known:
                 "the revocation log's head is signed in the future",
                 head.signed_at.isoformat(),
                 f"at most {(now + HEAD_SKEW).isoformat()}",
+            )
+        if new.size > MAX_LOG_ENTRIES:
+            _misbehaves(
+                "too-long",
+                "the revocation log is too long",
+                f"{new.size} entries",
+                f"at most {MAX_LOG_ENTRIES} entries",
             )
         if new.size < self.size:
             _misbehaves(

@@ -104,6 +104,13 @@ def test_what_was_revoked_is_gone_for_good(registry: RegistryFixture, kind: str)
     assert state(registry) == "revoked"
 
 
+def test_who_was_revoked_submits_nothing_more(registry: RegistryFixture) -> None:
+    revoke(registry, Target.of_publisher(registry.trust.author))
+    answer = registry.submit(*make_wheel())
+    assert answer.status_code == 403
+    assert [p["code"] for p in answer.get_json()["problems"]] == ["revocation.publisher"]
+
+
 def test_other_versions_stay(registry: RegistryFixture) -> None:
     registry.publish(*make_wheel())
     registry.publish(*make_wheel(version="1.1.0"))

@@ -13,6 +13,7 @@ import pytest
 from registry.revocations.log import LogKeeper
 from registry.revocations.models import RevocationRow
 from runner.clock import SystemClock
+from runner.revocations import follower
 from runner.sandbox import Execution, Job
 from tests.runner.kit import NAME, Calls, HandClock, assert_refused, codes, executed
 from tests.runner.revocations.town import PATH, Town
@@ -182,6 +183,28 @@ def test_a_publisher_revokes_their_own_version(t: Town) -> None:
     with t.site.runner() as calls:
         assert hand(calls, t.sign(VERSION, by=AUTHOR)).status_code == 200
         assert codes(calls.call()) == ["revocation.version"]
+
+
+def test_a_publisher_fills_no_disk(t: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follower, "MAX_HANDED", 2)
+    with t.site.runner() as calls:
+        answers = [
+            hand(calls, t.sign(Target.of_version(NAME, f"9.{number}"), by=AUTHOR)).status_code
+            for number in range(3)
+        ]
+        assert answers == [200, 200, 422]
+        assert hand(calls, t.sign(VERSION)).status_code == 200, "a revoker has no bound"
+        assert codes(calls.call()) == ["revocation.version"]
+
+
+def test_a_log_without_end_is_not_followed(t: Town) -> None:
+    signer = t.keeper.signer
+    now = datetime.now(UTC).replace(microsecond=0)
+    head = FreshHead(Checkpoint(signer.origin, 20_001, b"r" * 32), now)
+    page = Page(0, head.sign(signer), (), ())
+    t.plugins.lie = lambda _: json.dumps(page.as_dict()).encode()
+    with t.site.runner() as calls:
+        assert told(refresh(calls)) == ["revocation-log.too-long"]
 
 
 def test_the_policy_says_who_may_also_while_the_runner_runs(t: Town) -> None:
