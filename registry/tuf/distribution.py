@@ -71,9 +71,12 @@ class Distribution:
         if self._seen is None or look[1:] != self._seen[1:]:
             # A ceremony brought something, or another worker wrote.
             self._known = None
-        renewed = self.repository.renew()
-        if renewed or self._known is None:
-            self._known = self.repository.known()
+        renewed = False
+        if self._known is None or self._renew_at is None or now >= self._renew_at:
+            # Both look at every bin: not at each publication.
+            renewed = self.repository.renew()
+            if renewed or self._known is None:
+                self._known = self.repository.known()
         added = self._add(self._known)
         self._renew_at = self.repository.next_renewal()
         database = look[0] if added < BATCH else None

@@ -145,3 +145,20 @@ def test_a_mirror_that_is_gone_from_the_start(
             "tuf.stale", "tuf.unreachable",
         ]  # fmt: skip
     site.registry.close()
+
+
+def test_a_quiet_worker_does_nothing_and_a_publication_reads_no_other_bin(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distribution = town.distribution
+    distribution.once()
+    assert not distribution.once()
+
+    def never(*_: object) -> None:
+        raise AssertionError("every bin was read")
+
+    monkeypatch.setattr(distribution.repository, "renew", never)
+    monkeypatch.setattr(distribution.repository, "known", never)
+    town.registry.publish(*make_wheel("example-plugin", "1.2.3"))
+    wheels = town.tuf.glob("targets/plugins/*/example-plugin/1.2.3/*.whl")
+    assert len(list(wheels)) == 1
