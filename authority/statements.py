@@ -39,6 +39,7 @@ class Asked:
         filename: the wheel's file name, or the name of what is taken back.
         sha256: the subject's digest, lowercase hexadecimal.
         comment: the reviewer's words or the reason, "" for none.
+        acknowledged: rule, path and reason of each finding that an approval acknowledges.
         text: the whole statement, indented, in ASCII: nothing in it can hide.
         digest: SHA-256 of the DSSE pre-authentication encoding, lowercase hexadecimal.
     """
@@ -47,6 +48,7 @@ class Asked:
     filename: str
     sha256: str
     comment: str
+    acknowledged: tuple[tuple[str, str, str], ...]
     text: str
     digest: str
 
@@ -124,9 +126,17 @@ def read(details: str) -> Asked:
         filename=filename,
         sha256=sha256,
         comment=comment,
+        acknowledged=tuple(
+            (entry["rule"], entry["path"], entry["reason"])
+            for entry in (predicate["acknowledged"] if _answers(kind, predicate) else ())
+        ),
         text=json.dumps(statement, indent=2, ensure_ascii=True),
         digest=hashlib.sha256(pae(payload)).hexdigest(),
     )
+
+
+def _answers(kind: str, predicate: Any) -> bool:
+    return kind == REVIEW and "acknowledged" in predicate
 
 
 def _revocation(predicate: Any, subject: Subject) -> tuple[str, str]:

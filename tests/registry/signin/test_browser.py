@@ -249,6 +249,7 @@ def test_findings_are_acknowledged_and_signed_in_the_page(
         fields.nth(1).fill('<b>Only "shown"</b>.')
         said = confirm(other, site, who, "Sign the approval")
         assert "Approve this wheel" in said
+        assert '<b>Only "shown"</b>.' in said
         expect(other).to_have_url(f"{site.url}/plugins/risky-plugin/1.0.0")
         other.context.close()
     site.work()
