@@ -49,13 +49,13 @@ from runner.policy import Caller, Policy
 from runner.records import Call, Origin
 from runner.revocations import cooldown
 from runner.revocations.follower import Follower
+from runner.revocations.guard import Guard
 from runner.sandbox import Execution, Job
 from runner.sandbox.execution import DriverName, Level
 from trust import strictjson
 from trust.errors import Problem
 from trust.gate import Gate
-from trust.outcomes import Failed, Passed
-from trust.revocation import Facts
+from trust.outcomes import Failed, Incomplete, Passed
 from trust.wheel import Limits
 
 _logger = logging.getLogger(__name__)
@@ -139,10 +139,7 @@ class Runner:
         self._metrics = metrics or Metrics()
         self.inflight = inflight or InFlight(self._metrics.stopped)
         self.inflight.check_with(self._revoked)
-        self._revocations = revocations
-        if revocations is not None:
-            self.inflight.check_with(self._taken_back)
-            revocations.listen(lambda: self.inflight.stop_where(self._taken_back))
+        self._revocations = Guard(revocations, self.inflight)
 
     @property
     def policy(self) -> Policy:
@@ -158,8 +155,7 @@ class Runner:
             self._admissions.adopt(policy)
             self._grounds = (policy, replace(self._grounds[1], policy_sha256=policy.digest))
         self.inflight.stop_where(self._revoked)
-        if self._revocations is not None:
-            self._revocations.adopt(policy)
+        self._revocations.adopt(policy)
 
     def adopt_gate(self, gate: Gate) -> None:
         """Decide by another gate, at once, for every call that has not been decided.
@@ -174,8 +170,7 @@ class Runner:
             self._admissions.adopt_gate(gate)
             origin = replace(origin, layout_sha256=gate.layout.sha256, trust_epoch=gate.epoch)
             self._grounds = (policy, origin)
-        if self._revocations is not None and gate.verifier is not None:
-            self._revocations.adopt_verifier(gate.verifier)
+        self._revocations.adopt_gate(gate)
 
     def _revoked(self, facts: CallFacts) -> Sequence[Problem]:
         """Return how the policy in force revokes what a call under way executes."""
@@ -188,20 +183,6 @@ class Runner:
     def gate(self) -> Gate:
         """The gate in force."""
         return self._admissions.gate
-
-    def _taken_back(self, facts: CallFacts) -> Sequence[Problem]:
-        """Return which signed revocations hold for what a call under way executes."""
-        if self._revocations is None:
-            return ()
-        return self._revocations.problems(
-            Facts(
-                plugin=facts.plugin,
-                version=facts.version,
-                sha256=facts.wheel_sha256,
-                publishers=frozenset({facts.author}),
-                image=facts.image,
-            )
-        )
 
     def authenticate(self, token: str) -> Passed[Caller] | Failed:
         """Find the caller who holds `token`."""
@@ -278,7 +259,7 @@ class Runner:
         road.call = road.call.knowing(version=version)
         _stop_if(road.policy.may_call(caller, name, version, request.method))
         _stop_if(road.policy.is_revoked(None, name, version))
-        self._check_revocations(name, version)
+        _stop_if(self._revocations.check(name, version, road.origin.image))
         try:
             admission = self._admissions.admit(name, version)
         except AdmissionRefused as error:
@@ -316,19 +297,6 @@ class Runner:
             raise _Stop("invalid_arguments", wrong)
         return method
 
-    def _check_revocations(self, name: str, version: str) -> None:
-        """Stop a call of what was taken back, and every call while that cannot be known."""
-        if self._revocations is None:
-            return
-        taken_back = self._revocations.problems(
-            Facts(plugin=name, version=version, image=self._grounds[1].image)
-        )
-        if taken_back:
-            raise _Stop("refused", taken_back)
-        stale = self._revocations.stale()
-        if stale:
-            raise _Stop("unavailable", stale)
-
     def _isolation(self, policy: Policy, level: Level) -> dict[str, str]:
         """Return what the record of a decision says of where the call is to run."""
         driver = (self._driver or policy.driver) if level == "container" else "engine"
@@ -344,11 +312,10 @@ class Runner:
                 raise _Stop("refused", (no_version(request.version),)) from None
 
         def allowed(version: str) -> bool:
-            facts = Facts(plugin=request.plugin, version=version)
             return (
                 isinstance(policy.may_call(caller, request.plugin, version, request.method), Passed)
                 and isinstance(policy.is_revoked(None, request.plugin, version), Passed)
-                and not (self._revocations and self._revocations.problems(facts))
+                and self._revocations.allows(request.plugin, version)
             )
 
         try:
@@ -531,3 +498,5 @@ def _limits(limits: Limits) -> Mapping[str, Any]:
 def _stop_if(outcome: object) -> None:
     if isinstance(outcome, Failed):
         raise _Stop("refused", outcome.problems)
+    if isinstance(outcome, Incomplete):
+        raise _Stop("unavailable", outcome.problems)
