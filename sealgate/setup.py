@@ -46,8 +46,8 @@ REVOCATION_ORIGIN = "sealgate.local/revocations"
 REVOCATION_POLL_SECONDS = 2
 REVOCATION_MAX_AGE_SECONDS = 60
 
-LOCAL_DISTRIBUTION = {"refresh_seconds": 5, "max_age_seconds": 3600}
-"""The runner's policy member `distribution` in a local deployment."""
+LOCAL_DISTRIBUTION = {"refresh_seconds": 5, "max_age_seconds": 3600, "follow_trust": False}
+"""The runner's policy member `distribution` in a local deployment; `keys/` there is meant."""
 
 REGISTRY_CLIENT = "sealgate-registry"
 PAGES_CLIENT = "sealgate-registry-pages"

@@ -40,6 +40,12 @@ from sealgate.setup import Plan, initialise
     show_default=True,
     help="What makes the containers of calls; oci needs a runner that is root's.",
 )
+@click.option(
+    "--tuf/--no-tuf",
+    default=True,
+    show_default=True,
+    help="Whether versions reach the runner through a TUF repository.",
+)
 @click.option("--image", help="Id of the runtime image (default: build it, or use the one built).")
 @click.pass_obj
 def command(
@@ -53,12 +59,14 @@ def command(
     plugins: tuple[str, ...],
     runtime: str,
     driver: str,
+    tuf: bool,
     image: str | None,
 ) -> None:
     """Set up a local deployment: keys/, var/, accounts, layout, policy.
 
     Nothing that exists is overwritten. The layout's owners' private keys are left in var/owners:
-    move them offline.
+    move them offline. The TUF repository's offline keys are left in var/tuf-offline without a
+    passphrase: a deployment that matters holds the ceremony of `sealgate keys` instead.
     """
     given: dict[str, object] = {}
     if authors:
@@ -74,11 +82,14 @@ def command(
         if any(not name or not author for name, _, author in pairs):
             raise click.BadParameter("expected NAME=AUTHOR", param_hint="--plugin")
         given["plugins"] = {name: author for name, _, author in pairs}
-    plan = Plan(image=image or _image(), threshold=threshold, runtime=runtime, **given)  # type: ignore[arg-type] # named fields of their own types
+    plan = Plan(image=image or _image(), threshold=threshold, runtime=runtime, tuf=tuf, **given)  # type: ignore[arg-type] # named fields of their own types
     deployment = initialise(home, Addresses.on_ports(port, host), plan)
     click.echo(f"deployment      {deployment.home.resolve()}")
     click.echo(f"pinned          {deployment.keys}")
     click.echo(f"private         {deployment.var} (owners' keys in {deployment.var / 'owners'})")
+    if plan.tuf:
+        where = deployment.tuf_offline_keys
+        click.echo(f"NOT offline     {where}: the TUF repository's offline keys, no passphrase")
     click.echo(f"next            sealgate --home {home} up")
 
 
