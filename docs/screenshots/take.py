@@ -55,7 +55,8 @@ SHOTS = (
     Shot("review", REVIEW, height=1250),
     Shot("review-diff", REVIEW, height=1100, at="#files-head"),
     Shot("review-dark", REVIEW, "dark", height=1100, at="#files-head"),
-    Shot("file", f"{REVIEW}/files?path=markdown_render/__init__.py", height=1000),
+    Shot("review-search", f"{REVIEW}/search?q=html", height=620),
+    Shot("file", f"{REVIEW}/files?path=markdown_render/__init__.py&show=split", height=1000),
     Shot("submit", "/submit", height=900),
     Shot("queue-phone", "/review", width=390, height=844),
     Shot("version-phone", "/plugins/markdown-render/1.1.0", width=390, height=1200),
@@ -90,7 +91,14 @@ def take_refusal(chromium: Browser, base: str) -> None:
         save(page, "refused")
 
 
-SIGNING = ("sign-in", "submit-signing", "sign-submission", "review-signing", "sign-approval")
+SIGNING = (
+    "sign-in",
+    "submit-signing",
+    "sign-submission",
+    "review-signing",
+    "sign-approval",
+    "review-acknowledge",
+)
 """Pictures of signing in the page, in the order in which they are taken."""
 
 
@@ -128,6 +136,20 @@ def take_signing(chromium: Browser, folder: Path) -> None:
             page.locator("[data-part=sign]").click()
         _confirm(opened.value, site, REVIEWERS[0], "sign-approval")
         page.wait_for_url("**/plugins/**")
+        page.goto(f"{base}/submit")
+        wheel = plugins.markdown("1.1.0")
+        (folder / wheel[0]).write_bytes(wheel[1])
+        page.set_input_files("#wheel", folder / wheel[0])
+        page.locator("[data-part=sign]:enabled").wait_for()
+        with page.expect_popup() as opened:
+            page.locator("[data-part=sign]").click()
+        _log_in(opened.value, site, ALICE, "Sign")
+        page.wait_for_url("**/plugins/**")
+        site.work()
+        page.goto(f"{base}/review/markdown-render/1.1.0")
+        page.get_by_label("Why is it acceptable?").fill("The text comes from our own renderer.")
+        page.locator("#findings-head").evaluate("n => n.scrollIntoView({behavior: 'instant'})")
+        save(page, "review-acknowledge")
     site.close()
 
 
