@@ -1,0 +1,105 @@
+"""Who computes how long for a saturated call: python -m benchmarks.runner_bench.saturated
+
+Calls of the level `cell` from lean clients. CPU time a call: of the runner's process and of the
+engine's daemons from /proc/PID/stat, of everything in the cells' container from its cgroup. What
+else the machine does is not in the figures, except that busy neighbours make each of them larger.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.runner_bench.measure import burst_of_processes
+from benchmarks.runner_bench.service import Deployment, Http
+from runner.sandbox.cell.sandbox import LABEL_WHEEL
+from runner.sandbox.engine import Engine
+from runner.sandbox.image import ensure
+
+WARM_UP = 10
+SERVE = "benchmarks.runner_bench.serve"
+DAEMONS = ("dockerd ", "/usr/bin/dockerd ", "/usr/sbin/dockerd ", "/usr/bin/containerd-shim")
+_TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
+_COUNTERS = ("cpuacct/**/*{}*/cpuacct.usage", "**/*{}*/cpu.stat")
+
+
+def process_ms(chosen: Callable[[str, int], bool]) -> float:
+    """Return the CPU milliseconds of processes that are chosen by command line and parent."""
+    total = 0
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            fields = (entry / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        if chosen(line, int(fields[1])):
+            total += int(fields[11]) + int(fields[12])
+    return total * _TICK_MS
+
+
+def container_ms(container: str) -> float | None:
+    """Return the CPU milliseconds of all processes that a container had (cgroup v1 or v2)."""
+    for pattern in _COUNTERS:
+        for path in Path("/sys/fs/cgroup").glob(pattern.format(container)):
+            words = path.read_text(encoding="ascii").split()
+            if path.name == "cpu.stat":
+                return int(words[words.index("usage_usec") + 1]) / 1e3
+            return int(words[0]) / 1e6
+    return None
+
+
+class Containers:
+    """The containers of cells that were started since this was made; some are renewed."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._others = self._ids()
+        self._known: dict[str, float] = {}
+
+    def _ids(self) -> set[str]:
+        found = self._engine.client.containers(filters={"label": LABEL_WHEEL})
+        return {str(each["Id"]) for each in found}
+
+    def ms(self) -> float:
+        """Return their CPU milliseconds; of one that is gone, what it had when last asked."""
+        for container in self._ids() - self._others:
+            now = container_ms(container)
+            if now is not None:
+                self._known[container] = now
+        return sum(self._known.values())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    engine = Engine()
+    image = ensure(engine.client)
+    cells = {"cell_versions": "*"}
+    service = Http(
+        "cell_warm", "", Deployment(image, {"runtime": "runc"}, cells), level="cell", runtime="runc"
+    )
+    containers, me = Containers(engine), os.getpid()
+    with service.open():
+        for _ in range(WARM_UP):
+            service.call()
+        parts: dict[str, Callable[[], float]] = {
+            "runner": lambda: process_ms(lambda line, parent: SERVE in line and parent == me),
+            "container": containers.ms,
+            "engine": lambda: process_ms(lambda line, _: line.startswith(DAEMONS)),
+        }
+        kind, settings = service.worker()
+        print(f"{'clients':>7} {'calls/s':>8}  ms of CPU a call")
+        for clients in options.clients * options.rounds:
+            start = {name: part() for name, part in parts.items()}
+            count, _ = burst_of_processes(kind, settings, clients, options.seconds, 0.0)
+            told = "  ".join(f"{n} {(part() - start[n]) / count:.2f}" for n, part in parts.items())
+            print(f"{clients:>7} {count / options.seconds:>8.0f}  {told}")
+
+
+if __name__ == "__main__":
+    main()
