@@ -69,7 +69,10 @@ class Front:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         length = self._plain(environ)
-        caller = None if length is None else self._caller(environ)
+        try:
+            caller = None if length is None else self._caller(environ)
+        except Exception:  # noqa: BLE001 - the application behind meets it again, and answers it
+            caller = None
         if length is None or caller is None:
             return self._behind(environ, start_response)
         body = environ["wsgi.input"].read(length)

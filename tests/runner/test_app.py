@@ -225,7 +225,7 @@ def test_health_and_readiness(calls: Calls) -> None:
     assert calls.get("/healthz").get_json() == {"status": "ok"}
     ready = calls.get("/readyz")
     assert ready.status_code == 200
-    assert set(ready.get_json()["checks"]) == {"gate", "audit", "clock"}
+    assert set(ready.get_json()["checks"]) == {"gate", "audit", "clock", "cells"}
 
 
 def test_a_check_that_fails_in_any_way_is_not_ready(calls: Calls) -> None:
