@@ -4,11 +4,11 @@ python benchmarks/simple_api.py [--sizes 100,10000,100000] [--seconds 4] [--outp
 
 For each size, that many versions are published, ten to a plugin, and `/simple/NAME/` is asked for
 one plugin after the other: of our registry, served by waitress as in production, and of
-pypiserver, served by waitress too, from a folder of the same wheels (up to 10,000). `wrk` asks
+pypiserver and devpi, served by waitress too, with the same wheels (up to 10,000). `wrk` asks
 where it is installed (Debian package wrk), with one connection for the latency and with eight for
 the throughput; else a small client with threads does, which is slower itself. Then the page of one
 plugin is asked for as its own number of versions grows. Servers are processes of their own.
-pypiserver is installed from the package index into a virtual environment that is thrown away.
+The others are installed from the package index into environments that are thrown away.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ import sys
 import tempfile
 import threading
 import time
-import venv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -38,7 +37,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import insert
 
-from registry.main import THREADS
+from benchmarks.simple_api_bench import peers
 from registry.models import Plugin, Version
 from registry.names import confusable
 from registry.pypi.published import file_statement, names_statement, project_statement
@@ -54,7 +53,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "simple_api.json"
 PER_PLUGIN = 10
 PAGE_SIZES = (10, 100, 1000)
 MOST_FILES = 10_000
-"""Wheels that are written for pypiserver."""
+"""Wheels that are written for the others."""
 CONNECTIONS = 8
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "text/html"
@@ -91,7 +90,7 @@ class Shop:
     Attributes:
         settings: the registry's settings.
         names: the plugins' names, each with ten versions.
-        folder: the wheels themselves, for pypiserver; None where there are too many.
+        folder: the wheels themselves, for the others; None where there are too many.
     """
 
     settings: Settings
@@ -99,8 +98,16 @@ class Shop:
     folder: Path | None
 
 
-Measure: TypeAlias = Callable[[int, Shop, str, float], dict[str, Any]]
-"""(port, shop, what to accept, seconds) -> results."""
+@dataclass(frozen=True)
+class Environments:
+    """Where the others are installed."""
+
+    pypiserver: Path
+    devpi: Path
+
+
+Measure: TypeAlias = Callable[[int, Shop, str, float, str], dict[str, Any]]
+"""(port, shop, what to accept, seconds, where the Simple API begins) -> results."""
 
 
 def fill(folder: Path, trust: TrustFixture, counts: Sequence[int]) -> Shop:
@@ -187,22 +194,28 @@ def free_port() -> int:
         return port
 
 
+def answers(port: int, path: str) -> bool:
+    """Return whether a server answers, whatever it says of that page."""
+    try:
+        return fetch(port, path, HTML)[0] < 500
+    except OSError:
+        return False
+
+
 @contextmanager
-def running(command: Sequence[str], port: int) -> Iterator[None]:
+def running(
+    command: Sequence[str], port: int, path: str = "/simple/plugin-00000/"
+) -> Iterator[None]:
     """Run a server until it is no longer needed; return when it answers."""
     server = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         deadline = time.monotonic() + 120
-        while True:
-            try:
-                if fetch(port, "/simple/plugin-00000/", HTML)[0] == 200:
-                    break
-            except OSError:
-                if server.poll() is not None or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.1)
+        while not answers(port, path):
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{command[0]} does not serve {path}")
+            time.sleep(0.1)
         yield
     finally:
         server.terminate()
@@ -288,12 +301,14 @@ def by_threads(
     return found | {"p50_ms": cuts[49], "p99_ms": cuts[98]}
 
 
-def measure(port: int, shop: Shop, accept: str, seconds: float) -> dict[str, Any]:
+def measure(
+    port: int, shop: Shop, accept: str, seconds: float, prefix: str = "/simple"
+) -> dict[str, Any]:
     """Measure one server in one form of page."""
-    paths = [f"/simple/{name}/" for name in shop.names]
+    paths = [f"{prefix}/{name}/" for name in shop.names]
     for path in paths[:50]:
         fetch(port, path, accept)
-    whole = [fetch(port, "/simple/", accept) for _ in range(3)]
+    whole = [fetch(port, f"{prefix}/", accept) for _ in range(3)]
     return {
         "one_connection": ask(port, paths, accept, 1, seconds),
         f"{CONNECTIONS}_connections": ask(port, paths, accept, CONNECTIONS, seconds),
@@ -305,23 +320,36 @@ def measure(port: int, shop: Shop, accept: str, seconds: float) -> dict[str, Any
     }
 
 
-def measure_pages(port: int, shop: Shop, accept: str, seconds: float) -> dict[str, Any]:
+def measure_pages(
+    port: int, shop: Shop, accept: str, seconds: float, prefix: str = "/simple"
+) -> dict[str, Any]:
     """Measure one server's pages by how many versions they have."""
     pages = zip(PAGE_SIZES, shop.names, strict=True)
-    return {str(n): ask(port, [f"/simple/{name}/"], accept, 1, seconds) for n, name in pages}
+    return {str(n): ask(port, [f"{prefix}/{name}/"], accept, 1, seconds) for n, name in pages}
 
 
-def both(shop: Shop, environment: Path, measured: Measure, seconds: float) -> dict[str, Any]:
-    """Measure our registry, and pypiserver where the wheels are there."""
+def side_by_side(
+    shop: Shop, environments: Environments, measured: Measure, seconds: float
+) -> dict[str, Any]:
+    """Measure our registry, and the others where the wheels are there."""
     found: dict[str, Any] = {}
     command, port = sealgate(shop)
     with running(command, port):
         for label, accept in (("JSON", JSON), ("HTML", HTML)):
-            found[f"sealgate {label}"] = measured(port, shop, accept, seconds)
-    if shop.folder is not None:
-        command, port = pypiserver(environment, shop.folder)
-        with running(command, port):
-            found["pypiserver HTML"] = measured(port, shop, HTML, seconds)
+            found[f"sealgate {label}"] = measured(port, shop, accept, seconds, "/simple")
+    if shop.folder is None:
+        return found
+    port = free_port()
+    with running(peers.pypiserver(environments.pypiserver, shop.folder, port), port):
+        found["pypiserver HTML"] = measured(port, shop, HTML, seconds, "/simple")
+    port = free_port()
+    state = shop.folder.parent / "devpi"
+    with running(peers.devpi(environments.devpi, state, port), port, "/+api"):
+        began = time.perf_counter()
+        peers.upload_to_devpi(port, shop.folder)
+        found["devpi uploads_seconds"] = round(time.perf_counter() - began, 1)
+        for label, accept in (("JSON", JSON), ("HTML", HTML)):
+            found[f"devpi {label}"] = measured(port, shop, accept, seconds, peers.DEVPI_PREFIX)
     return found
 
 
@@ -332,27 +360,9 @@ def sealgate(shop: Shop) -> tuple[list[str], int]:
     values = {
         f"{PREFIX}{name.upper()}": " ".join(value) if isinstance(value, frozenset) else str(value)
         for name, value in known.items()
+        if isinstance(value, str | int | Path | frozenset)
     }
     return [sys.executable, "-c", SERVE, json.dumps(values), str(port)], port
-
-
-def pypiserver(environment: Path, folder: Path) -> tuple[list[str], int]:
-    """Return the command of pypiserver, and its port."""
-    port = free_port()
-    serve = "waitress.serve(pypiserver.app(roots=[sys.argv[1]]), host='127.0.0.1', port=int(p)"
-    code = f"import sys, pypiserver, waitress; p = sys.argv[2]; {serve}, threads={THREADS})"
-    return [str(environment / "bin" / "python"), "-c", code, str(folder), str(port)], port
-
-
-def install_pypiserver(folder: Path) -> tuple[Path, str]:
-    """Install pypiserver; return its environment and its version."""
-    venv.create(folder, with_pip=True)
-    pip = [str(folder / "bin" / "pip"), "--disable-pip-version-check", "-q"]
-    subprocess.run([*pip, "install", "pypiserver[cache]", "waitress"], check=True, timeout=300)
-    code = "from importlib.metadata import version as v; print(v('pypiserver'), v('waitress'))"
-    command = [str(folder / "bin" / "python"), "-c", code]
-    listed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-    return folder, " with waitress ".join(listed.stdout.split())
 
 
 def machine() -> dict[str, Any]:
@@ -379,15 +389,22 @@ def main() -> None:
     trust = TrustFixture()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        environment, results["pypiserver"] = install_pypiserver(folder / "pypiserver")
+        environments = Environments(
+            peers.install(folder / "pypiserver", "pypiserver[cache]", "waitress"),
+            peers.install(folder / "devpi-server", "devpi-server"),
+        )
+        results["peers"] = {
+            **peers.versions(environments.pypiserver, "pypiserver", "waitress"),
+            **peers.versions(environments.devpi, "devpi-server"),
+        }
         for size in map(int, arguments.sizes.split(",")):
             shop = fill(folder / str(size), trust, [PER_PLUGIN] * (size // PER_PLUGIN))
-            found = both(shop, environment, measure, arguments.seconds)
+            found = side_by_side(shop, environments, measure, arguments.seconds)
             found["query_plans"] = plans(shop.settings, shop.names[0])
             results["sizes"][str(size)] = found
             print(json.dumps({size: found}, indent=2), flush=True)
         shop = fill(folder / "pages", trust, PAGE_SIZES)
-        results["page_by_its_versions"] = both(shop, environment, measure_pages, 2.0)
+        results["page_by_its_versions"] = side_by_side(shop, environments, measure_pages, 2.0)
         print(json.dumps(results["page_by_its_versions"], indent=2))
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
