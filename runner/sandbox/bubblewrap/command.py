@@ -81,12 +81,16 @@ def _confinement(harness: Path, seccomp: int) -> Iterator[str]:
     yield from ("--proc", "/proc", "--dev", "/dev")
     for path in map(Path, MASKED_PATHS):
         if path.parts[1] == "proc" and path.exists():
-            yield from ("--tmpfs", str(path)) if path.is_dir() else _nothing(path)
+            yield from _empty(path) if path.is_dir() else _nothing(path)
     yield from ("--remount-ro", "/dev")
     yield from ("--size", str(TMP_MAX_BYTES), "--perms", "1777", "--tmpfs", "/tmp")  # noqa: S108
     yield from ("--remount-ro", "/")
     if seccomp >= 0:
         yield from ("--seccomp", str(seccomp))
+
+
+def _empty(path: Path) -> tuple[str, ...]:
+    return ("--tmpfs", str(path), "--remount-ro", str(path))
 
 
 def _nothing(path: Path) -> tuple[str, ...]:
