@@ -24,7 +24,7 @@ NAMES = ("limit-probe", "markdown-render", "table-query")
 CALL = """
 import importlib, json, sys
 sys.path.insert(0, sys.argv[1])
-import wheelfinder
+from harness import wheelfinder
 wheelfinder.install(open(sys.argv[2], "rb").read())
 target = importlib.import_module(sys.argv[3])
 owner, _, name = sys.argv[4].rpartition(".")
@@ -48,7 +48,7 @@ class Example:
         """Call in a new interpreter that has the standard library and the wheel's bytes only."""
         declared = self.plugin.manifest.methods[method]
         jsonschema.Draft202012Validator(declared.arguments).validate(arguments)
-        harness = ROOT / "runner" / "sandbox" / "harness"
+        harness = ROOT / "runner" / "sandbox"
         command = [sys.executable, "-I", "-S", "-B", "-c", CALL, str(harness), str(self.path)]
         done = subprocess.run(
             [*command, declared.module, declared.qualname],
