@@ -35,6 +35,7 @@ from runner.distribution.trust_material import Pinned
 from runner.fetch import HttpRegistry, Registry
 from runner.live_policy import LivePolicy
 from runner.metrics import Metrics
+from runner.mirror import PREFIX, MirrorRegistry
 from runner.output import FOLLOWERS
 from runner.policy import Policy
 from runner.policy_file import load_policy
@@ -52,7 +53,6 @@ from runner.sandbox.execution import DriverName
 from runner.sandbox.pool import PoolSettings, PoolState
 from runner.service import Executes, Runner
 from runner.setup import load_signer
-from runner.static_mirror import PREFIX, MirrorRegistry
 from trust.errors import SealgateError, problem
 from trust.evidence.bundles import BundleVerifier
 from trust.gate import Gate
