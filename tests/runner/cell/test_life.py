@@ -125,8 +125,8 @@ def test_a_container_ends_with_its_runner(image_id: str) -> None:
         (idle,) = ids(sandbox)
         with concurrent.futures.ThreadPoolExecutor(1) as threads:
             call = threads.submit(run, sandbox, source, wall_seconds=30.0)
-            until(lambda: len(ids(sandbox)) == 2)
-            time.sleep(0.5)
+            until(lambda: any(any(h._running.values()) for h in sandbox._homes.values()))
+            time.sleep(0.3)
             for home in sandbox._homes.values():
                 for container in home._running:
                     container.disconnect()
