@@ -34,9 +34,9 @@ def test_the_document_is_valid_openapi(registry: RegistryFixture) -> None:
     validate(document)
 
 
-ELSEWHERE = ("web.", "pypi.", "accounts.")
-"""Endpoints that the document leaves out: pages are for people, and the packaging tools' interfaces
-are specified by PEPs (docs/pypi.md)."""
+ELSEWHERE = ("web.", "pypi.", "accounts.", "tuf.")
+"""Endpoints that the document leaves out: pages are for people, and the interfaces of packaging
+tools and of TUF clients have specifications of their own (docs/pypi.md, docs/tuf.md)."""
 
 
 def test_document_and_routes_are_the_same(registry: RegistryFixture) -> None:

@@ -142,7 +142,11 @@ def test_a_missing_file_is_refused(tmp_path: Any) -> None:
         load_policy(tmp_path / "none.json")
 
 
-@pytest.mark.parametrize("token", ["", " ", "x", TOKEN.token + "x", TOKEN.token[:-1], TOKEN.sha256])
+@pytest.mark.parametrize(
+    "token",
+    ["", " ", "x", TOKEN.token + "x", TOKEN.token[:-1], TOKEN.sha256],
+    ids=["empty", "blank", "short", "longer", "cut", "its digest"],
+)
 def test_a_wrong_token_is_nobody(token: str) -> None:
     assert code(policy().authenticate(token, NOW)) == "caller.unknown"
 
