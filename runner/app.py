@@ -27,6 +27,7 @@ from werkzeug.exceptions import HTTPException
 from runner import explorer, follow
 from runner.audit import Audit
 from runner.calls import MAX_BODY_BYTES, InvocationReply, error_of, parse_request
+from runner.cors import Cors
 from runner.desk import Desk, Key, Taken
 from runner.front import RETRY_AFTER_SECONDS, Front
 from runner.idempotency import HEADER, OtherRequest, check_key
@@ -309,7 +310,7 @@ def create_app(
         return _failure(503, _failed(error))
 
     app.wsgi_app = Front(  # type: ignore[method-assign] # Flask's way to put something in front
-        app.wsgi_app,
+        Cors(app.wsgi_app, lambda: runner.policy.browser_origins, INVOCATIONS),
         runner,
         desk,
         code_of,

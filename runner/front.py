@@ -1,10 +1,11 @@
 """The short way for the plain call: `POST /v1/invocations` past the framework.
 
-A call is plain if it has nothing to be looked at twice: a bearer token that is known, one JSON body
-with its length, no idempotency key, no preference. Everything else, and everything that is
-refused before a call is taken on, goes to the application behind, which answers as if there were no
-such way; nothing has been done for it by then. Routing, request and response objects of the
-framework cost as much time as all decisions about a call together (docs/performance.md).
+A call is plain if it has nothing to be looked at twice: a bearer token that is known, one JSON
+body with its length, no idempotency key, no preference, no `Origin` (`runner.cors`). Everything
+else, and everything that is refused before a call is taken on, goes to the application behind,
+which answers as if there were no such way; nothing has been done for it by then. Routing, request
+and response objects of the framework cost as much time as all decisions about a call together
+(docs/performance.md).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _STATUS_LINES = {
     422: "422 UNPROCESSABLE ENTITY",
     503: "503 SERVICE UNAVAILABLE",
 }
-_TO_THE_APPLICATION = ("HTTP_IDEMPOTENCY_KEY", "HTTP_PREFER", "HTTP_EXPECT")
+_TO_THE_APPLICATION = ("HTTP_IDEMPOTENCY_KEY", "HTTP_PREFER", "HTTP_EXPECT", "HTTP_ORIGIN")
 
 
 class Front:

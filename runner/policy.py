@@ -155,6 +155,7 @@ class Policy:
     distribution: Distribution | None = None
     revocation: RevocationRule | None = None
     cool_down: CoolDown = field(default_factory=CoolDown)
+    browser_origins: frozenset[str] = frozenset()
 
     def authenticate(self, token: str, now: datetime) -> Passed[Caller] | Failed:
         """Find the caller who holds `token`: a configured issuer's, or else an opaque one.

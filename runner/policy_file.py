@@ -282,6 +282,7 @@ def _build(document: Mapping[str, Any], digest: str) -> Policy:
         distribution=_distribution(document),
         revocation=rules.revocation_rule(document),
         cool_down=rules.cool_down(document),
+        browser_origins=frozenset(document.get("browser_origins", ())),
     )
 
 
