@@ -15,8 +15,8 @@ from pathlib import Path
 from runner.sandbox.image import ENTRYPOINT
 from runner.sandbox.options import MASKED_PATHS, TMP_MAX_BYTES, Hardening
 
-OWN_PROCESSES = 2
-"""bwrap and the supervisor; the worker is among the plugin's."""
+OWN_PROCESSES = 3
+"""bwrap twice while it starts, and the supervisor; the worker is among the plugin's."""
 
 
 @dataclass(frozen=True, slots=True)
