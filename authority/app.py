@@ -19,7 +19,13 @@ from authority.clients import Clients
 from authority.codes import Codes
 from authority.core import Authority
 from authority.errors import AuthorityError, CodeRefused, RequestRefused, TooManyAttempts
-from authority.oidc import LIFETIME, SIGSTORE_AUDIENCE, STATEMENT_CLAIM
+from authority.oidc import (
+    LIFETIME,
+    RUNNER_AUDIENCE,
+    RUNNER_LIFETIME,
+    SIGSTORE_AUDIENCE,
+    STATEMENT_CLAIM,
+)
 from authority.passkeys import Passkeys
 from authority.statements import DETAILS_TYPE
 from authority.ways import Ways
@@ -129,7 +135,7 @@ def create_app(
 
 
 def _pages(app: Flask, clients: Clients) -> None:
-    """Let the pages of signing clients, and nobody else's, call what they need (Fetch, CORS)."""
+    """Let pages that redeem codes, and nobody else's, call what they need (Fetch, CORS)."""
 
     @app.after_request
     def allow(reply: Response) -> Response:
@@ -301,13 +307,14 @@ def _redeemed(authority: Authority, codes: Codes) -> dict[str, Any]:
         extra["nonce"] = grant.nonce
     if grant.statement_digest:
         extra[STATEMENT_CLAIM] = grant.statement_digest
-    token = authority.tokens.mint(grant.subject, grant.audience, extra=extra)
+    lifetime = RUNNER_LIFETIME if grant.audience == RUNNER_AUDIENCE else LIFETIME
+    token = authority.tokens.mint(grant.subject, grant.audience, lifetime, extra)
     _LOGGER.info("token issued to %s through %s", grant.subject, grant.client_id)
     return {
         "id_token": token,
         "access_token": token,
         "token_type": "Bearer",
-        "expires_in": int(LIFETIME.total_seconds()),
+        "expires_in": int(lifetime.total_seconds()),
     }
 
 

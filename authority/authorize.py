@@ -5,8 +5,8 @@ that a browser keeps can sign in or sign for somebody. The rules, in order:
  1. client and redirect URI are the registered ones, letter by letter; else an error page, and
     never a redirect;
  2. a code is asked for, with an S256 challenge (RFC 7636), a scope with `openid`, and state; a
-    signing client names the resource `sigstore` (RFC 8707) and one statement (RFC 9396), a
-    sign-in client neither;
+    signing client names the resource `sigstore` (RFC 8707) and one statement (RFC 9396), a call
+    client the resource `sealgate-runner` and no statement, a sign-in client neither;
  3. the form comes from our own page, and from the browser that got it;
  4. the account is a person's, and the password right; or the passkey's answer is good, given to the
     question of this very form.
@@ -49,7 +49,7 @@ from authority.forms import (
     require_own_form,
     sealed,
 )
-from authority.oidc import SIGSTORE_AUDIENCE
+from authority.oidc import RUNNER_AUDIENCE, SIGSTORE_AUDIENCE
 from authority.ways import Ways
 from trust.errors import Problem
 
@@ -70,6 +70,7 @@ PARAMETERS = (
 )
 """What is carried from the request to the form; anything else in a request is ignored."""
 
+_AUDIENCES = {"signing": SIGSTORE_AUDIENCE, "call": RUNNER_AUDIENCE}
 _PLAIN = re.compile(r"[!-~]*")
 
 
@@ -90,7 +91,7 @@ class Request:
     Attributes:
         client: who asks.
         values: its parameters, by `PARAMETERS`.
-        asked: the statement to be signed; None for a sign-in.
+        asked: the statement to be signed; None for a sign-in, and for calls.
     """
 
     client: Client
@@ -149,10 +150,15 @@ def check(values: dict[str, str], clients: Clients) -> Request:
         if values["resource"] or values["authorization_details"]:
             wrong("invalid_target", "a sign-in client gets tokens for itself only")
         return Request(client, values, None)
-    if values["resource"] != SIGSTORE_AUDIENCE:
-        wrong("invalid_target", f"resource must be {SIGSTORE_AUDIENCE}")
+    audience = _AUDIENCES[client.kind]
+    if values["resource"] != audience:
+        wrong("invalid_target", f"resource must be {audience}")
     if not values["nonce"]:
         wrong("invalid_request", "nonce is missing")
+    if client.kind == "call":
+        if values["authorization_details"]:
+            wrong("invalid_authorization_details", "a call client's tokens sign nothing")
+        return Request(client, values, None)
     try:
         return Request(client, values, statements.read(values["authorization_details"]))
     except RequestRefused as error:
@@ -232,7 +238,6 @@ def install(app: Flask, authority: Authority, ways: Ways, clients: Clients, code
                 page.headers["Retry-After"] = str(error.retry_after)
             return page
         values = asked.values
-        signing = asked.asked is not None
         code = codes.issue(
             Grant(
                 subject=subject,
@@ -240,7 +245,7 @@ def install(app: Flask, authority: Authority, ways: Ways, clients: Clients, code
                 redirect_uri=asked.client.redirect_uri,
                 challenge=values["code_challenge"],
                 nonce=values["nonce"],
-                audience=SIGSTORE_AUDIENCE if signing else asked.client.client_id,
+                audience=_AUDIENCES.get(asked.client.kind, asked.client.client_id),
                 statement_digest=asked.asked.digest if asked.asked else "",
                 authenticated_at=authority.tokens.clock(),
             )

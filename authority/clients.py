@@ -2,8 +2,8 @@
 
 All of them are public clients (RFC 6749 section 2.1): what protects a code is PKCE and the exact
 redirect URI, never a secret that a page or a web process would have to keep. A client has one
-kind of token: a sign-in client gets tokens for itself, a signing client gets tokens for Sigstore,
-each bound to one statement.
+kind of token: a sign-in client gets tokens for itself; a signing client gets tokens for Sigstore,
+each bound to one statement; a call client gets tokens for runners, which sign nothing.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from authority import files
 from authority.errors import RequestRefused
+from authority.oidc import RUNNER_AUDIENCE, SIGSTORE_AUDIENCE
 from trust import strictjson
 from trust.errors import SealgateError, problem
 
-Kind = Literal["sign-in", "signing"]
+Kind = Literal["sign-in", "signing", "call"]
+RESERVED = (SIGSTORE_AUDIENCE, RUNNER_AUDIENCE)
+"""What no client may be called: a sign-in client is the audience of its tokens."""
 
 _ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -38,7 +41,7 @@ class Client:
 
     Attributes:
         client_id: its name in requests; the audience of a sign-in client's tokens.
-        kind: `sign-in`, or `signing`.
+        kind: `sign-in`, `signing`, or `call`.
         redirect_uri: the one address that codes are sent to, compared letter by letter.
         title: what people read on the login page.
     """
@@ -53,7 +56,8 @@ class Client:
         secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
         if (
             not _ID.fullmatch(self.client_id)
-            or self.kind not in ("sign-in", "signing")
+            or self.client_id in RESERVED
+            or self.kind not in get_args(Kind)
             or not secure
             or not parts.hostname
             or parts.username is not None
@@ -87,8 +91,8 @@ class Clients:
 
     def __init__(self, clients: Iterable[Client] = ()) -> None:
         self._clients: Mapping[str, Client] = {client.client_id: client for client in clients}
-        self._signing_origins = frozenset(
-            client.origin for client in self._clients.values() if client.kind == "signing"
+        self._origins = frozenset(
+            client.origin for client in self._clients.values() if client.kind != "sign-in"
         )
 
     def get(self, client_id: str) -> Client | None:
@@ -96,11 +100,11 @@ class Clients:
         return self._clients.get(client_id)
 
     def may_call(self, origin: str) -> bool:
-        """Tell whether pages of `origin` may read the authority's answers: signing clients' only.
+        """Tell whether pages of `origin` may read the authority's answers: those that redeem codes.
 
         A sign-in client redeems its code on its server, where origins mean nothing.
         """
-        return origin in self._signing_origins
+        return origin in self._origins
 
     def save(self, path: Path) -> None:
         """Write the clients to a file of mode 0600."""

@@ -25,7 +25,10 @@ from trust.identity import Identity
 
 ALGORITHM = "ES256"
 SIGSTORE_AUDIENCE = "sigstore"
+RUNNER_AUDIENCE = "sealgate-runner"
+"""Of tokens to call plugins with. A runner takes them where its policy names this issuer."""
 LIFETIME = timedelta(minutes=5)
+RUNNER_LIFETIME = timedelta(minutes=10)
 LEEWAY_SECONDS = 5
 MAX_TOKEN = 8192
 """Characters of the longest token that is looked at."""

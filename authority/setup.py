@@ -136,6 +136,19 @@ def open_authority(
     return authority, Accounts(state.accounts, clock)
 
 
+def read_jwks(state_dir: Path) -> dict[str, Any]:
+    """Return the public key of identity tokens (RFC 7517), for those who pin it.
+
+    Raises:
+        StateRefused: the state is missing, open to others, or damaged.
+    """
+    authority, _ = open_authority(state_dir)
+    try:
+        return authority.tokens.jwks()
+    finally:
+        authority.close()
+
+
 def open_clients(state_dir: Path) -> Clients:
     """Return the registered clients.
 

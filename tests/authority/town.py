@@ -35,6 +35,7 @@ VERIFIER = "v" * 64
 OWN = {"Sec-Fetch-Site": "same-origin", "Origin": BASE}
 SIGN_IN = Client("registry", "sign-in", f"{REGISTRY}/signin/callback", "The registry")
 SIGNING = Client("registry-pages", "signing", f"{REGISTRY}/signing/callback", "The registry")
+CALLING = Client("runner-pages", "call", f"{REGISTRY}/signing/callback", "The registry")
 DIGEST = "5" * 64
 STATEMENT = statements.submit_statement("example_plugin-1.0.0-py3-none-any.whl", DIGEST)
 
@@ -49,7 +50,8 @@ class Town:
         accounts = Accounts(folder / "accounts.json", self.now, cheap)
         accounts.ensure({ALICE: PASSWORD, BOB: PASSWORD, ROBOT: PASSWORD})
         self.passkeys = Passkeys(folder / "passkeys.json", base, self.now)
-        self.app = create_app(self.authority, accounts, Clients([SIGN_IN, SIGNING]), self.passkeys)
+        clients = Clients([SIGN_IN, SIGNING, CALLING])
+        self.app = create_app(self.authority, accounts, clients, self.passkeys)
         self.browser = self.client()
 
     def now(self) -> datetime:
@@ -93,6 +95,8 @@ def request_of(client: Client = SIGN_IN, **changes: str) -> dict[str, str]:
     }
     if client.kind == "signing":
         values |= {"resource": "sigstore", "authorization_details": details()}
+    if client.kind == "call":
+        values |= {"resource": "sealgate-runner"}
     return {name: value for name, value in (values | changes).items() if value}
 
 
