@@ -24,6 +24,7 @@ from typing import Any
 import waitress
 from flask import Flask
 
+from runner import sandboxes
 from runner.admission import Admissions
 from runner.app import CALLS_AT_ONCE, create_app
 from runner.audit import Audit
@@ -40,17 +41,11 @@ from runner.output import FOLLOWERS
 from runner.policy import Policy
 from runner.policy_file import load_policy
 from runner.quota import Quotas
-from runner.readiness import Readiness, cells_check, clock_check, gate_check, stale_check
+from runner.readiness import Readiness, clock_check, gate_check, stale_check
 from runner.records import Origin
 from runner.recovery import Instance, check_not_rolled_back, keep_checkpoint, recover
 from runner.revocations.follower import Follower
 from runner.revocations.store import Store
-from runner.sandbox import Sandbox, image
-from runner.sandbox.cell import CellSandbox, Levels
-from runner.sandbox.engine import Engine
-from runner.sandbox.errors import SandboxUnavailable
-from runner.sandbox.execution import DriverName
-from runner.sandbox.pool import PoolSettings, PoolState
 from runner.service import Executes, Runner
 from runner.setup import load_signer
 from trust.errors import SealgateError, problem
@@ -67,8 +62,6 @@ GRACE_SECONDS = 15.0
 """How long calls under way may go on when the runner is told to end."""
 LINGER_SECONDS = 0.3
 """How long their replies have to leave after that."""
-ENGINE_SECONDS = 2.0
-"""How long the engine may take to answer a readiness probe."""
 
 _logger = logging.getLogger(__name__)
 
@@ -180,61 +173,6 @@ def _keep(audit: Audit, path: Path) -> None:
         _logger.warning("the audit log's checkpoint could not be kept: %s", error)
 
 
-def _sandbox_check(policy: Policy, sandbox: Executes) -> Callable[[], None]:
-    container = sandbox.container if isinstance(sandbox, Levels) else sandbox
-    if isinstance(container, Sandbox) and container.driver.name != "engine":
-        return container.driver.check
-    engine = Engine(None, ENGINE_SECONDS)
-
-    def check() -> None:
-        image.describe(engine.client, policy.image)
-
-    return check
-
-
-def _sandbox(policy: Policy, stack: ExitStack, state: Path) -> Executes:
-    """Connect the container level and, where the policy allows it to any version, the cells'."""
-    bounds = policy.pool
-    pool = PoolSettings(floor=bounds.floor, ceiling=bounds.ceiling) if bounds.ceiling else None
-    roots = state / "images"
-    try:
-        made = Sandbox.connect(
-            policy.image, policy.runtime, pool=pool, driver=policy.driver, folder=roots
-        )
-    except SandboxUnavailable as error:
-        if policy.fallback is None:
-            raise
-        _logger.warning(
-            "no containers; calls run in subprocesses, which hold less (sandbox.fallback): %s",
-            error.diagnostics(),
-        )
-        made = Sandbox.connect(policy.image, pool=pool, driver=policy.fallback)
-    sandbox = stack.enter_context(made)
-    if not policy.uses_cells():
-        return sandbox
-    cells = stack.enter_context(CellSandbox.connect(policy.image, policy.runtime))
-    return Levels(sandbox, cells)
-
-
-def _cells_check(sandbox: Executes, policy: Callable[[], Policy]) -> Callable[[], None]:
-    cells = sandbox.cell if isinstance(sandbox, Levels) else None
-    refusal = None if cells is None else lambda: cells.refusal
-    return cells_check(lambda: policy().uses_cells(), refusal)
-
-
-def _driver_of(policy: Policy, sandbox: Executes) -> DriverName:
-    """Return what makes the containers of this process: the policy's driver, or its fallback."""
-    container = sandbox.container if isinstance(sandbox, Levels) else sandbox
-    if isinstance(container, Sandbox) and container.driver.name == policy.fallback:
-        return "subprocess"
-    return policy.driver
-
-
-def _pool_of(sandbox: Executes) -> Callable[[], PoolState | None]:
-    container = sandbox.container if isinstance(sandbox, Levels) else sandbox
-    return container.pool_state if isinstance(container, Sandbox) else lambda: None
-
-
 @contextmanager
 def open_service(
     settings: RunnerSettings,
@@ -286,9 +224,9 @@ def open_service(
             "clock": clock_check(clock),
         }
         if sandbox is None:
-            sandbox = _sandbox(policy, stack, settings.state)
-            checks["sandbox"] = _sandbox_check(policy, sandbox)
-        checks["cells"] = _cells_check(sandbox, lambda: runner.policy)
+            sandbox = sandboxes.connect(policy, stack, settings.state)
+            checks["sandbox"] = sandboxes.ready_check(policy, sandbox)
+        checks["cells"] = sandboxes.cells_ready_check(sandbox, lambda: runner.policy)
         notes: dict[str, Callable[[], Any]] = {}
         if followed is not None:
             checks["distribution"], notes["distribution"] = followed.check, followed.note
@@ -313,7 +251,7 @@ def open_service(
             origin=origin,
             metrics=metrics,
             revocations=revocations,
-            driver=_driver_of(policy, sandbox),
+            driver=sandboxes.driver_of(policy, sandbox),
         )
         if revocations is not None:
             revocations.start()
@@ -324,7 +262,7 @@ def open_service(
             followed.start(runner.adopt_gate)
             stack.callback(followed.close)
         metrics.watch(
-            pool=_pool_of(sandbox),
+            pool=sandboxes.pool_of(sandbox),
             policy=lambda: live.standing,
             audit_entries=lambda: audit.reader.size,
             layout_expires=lambda: _layout_of(runner.gate).expires,

@@ -13,50 +13,38 @@ import logging
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
-from types import MappingProxyType
+from dataclasses import asdict, replace
 from typing import Any, Protocol
-
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from runner import records
 from runner.admission import (
-    Admission,
-    AdmissionRefused,
     Admissions,
-    AdmissionUnavailable,
     CompiledMethod,
 )
-from runner.audit import Audit, AuditUnavailable, Recorded
+from runner.audit import Audit, AuditUnavailable
 from runner.calls import InvocationReply, InvocationRequest, Status
 from runner.clock import Clock
+from runner.decisions import Decisions, Road, Stop
 from runner.endings import (
     internal_problem,
     judge,
-    no_version,
     not_executed,
-    not_normalised,
     reply_of,
     stopped_after,
-    undeclared,
 )
 from runner.floods import Floods
-from runner.inflight import CallFacts, InFlight, Stopped, Ticket
+from runner.inflight import CallFacts, InFlight, Stopped
 from runner.metrics import Metrics
 from runner.policy import Caller, Policy
 from runner.records import Call, Origin
-from runner.revocations import cooldown
 from runner.revocations.follower import Follower
 from runner.revocations.guard import Guard
 from runner.sandbox import Execution, Job
-from runner.sandbox.execution import DriverName, Level
+from runner.sandbox.execution import DriverName
 from trust import strictjson
 from trust.errors import Problem
 from trust.gate import Gate
-from trust.outcomes import Failed, Incomplete, Passed
-from trust.wheel import Limits
+from trust.outcomes import Failed, Passed
 
 _logger = logging.getLogger(__name__)
 
@@ -66,43 +54,6 @@ class Executes(Protocol):
 
     def execute(self, job: Job) -> Execution:
         """Execute one job; never raises for what the plugin does."""
-
-
-class _Stop(Exception):
-    """The call ends before it is executed."""
-
-    def __init__(self, status: Status, problems: Sequence[Problem]) -> None:
-        super().__init__(status)
-        self.status: Status = status
-        self.problems = tuple(problems)
-
-
-@dataclass(slots=True)
-class _Road:
-    """How far a call has come; one policy holds for all of it."""
-
-    call: Call
-    policy: Policy
-    origin: Origin
-    ticket: Ticket | None = None
-    admission: Admission | None = None
-    decision: Recorded | None = None
-    executed: bool = False
-
-    def evidence(self) -> dict[str, Any] | None:
-        """Return the `evidence` member of the reply."""
-        if self.admission is None:
-            return None
-        admitted = self.admission.admitted
-        return {
-            "plugin": admitted.plugin.name,
-            "version": admitted.plugin.version,
-            "wheel_sha256": admitted.plugin.sha256,
-            "author": admitted.author.as_dict(),
-            "reviewers": [identity.as_dict() for identity in admitted.reviewers],
-            "layout_sha256": admitted.layout_sha256,
-            "bundle_sha256s": list(admitted.bundle_sha256s),
-        }
 
 
 class Runner:
@@ -127,7 +78,6 @@ class Runner:
         `origin` is what every audit record of this process says; `driver` is what makes its
         containers, where that is not what the policy names.
         """
-        self._driver = driver
         self._grounds = (policy, origin)
         self._adopting = threading.Lock()
         self._admissions = admissions
@@ -140,6 +90,7 @@ class Runner:
         self.inflight = inflight or InFlight(self._metrics.stopped)
         self.inflight.check_with(self._revoked)
         self._revocations = Guard(revocations, self.inflight)
+        self._decisions = Decisions(admissions, self._revocations, clock, driver)
 
     @property
     def policy(self) -> Policy:
@@ -201,7 +152,7 @@ class Runner:
         )
         started = self._clock.steady()
         with self.inflight.begin(call.request_id, caller.name) as ticket:
-            road = _Road(call, *self._grounds, ticket)
+            road = Road(call, *self._grounds, ticket)
             reply = self._travel(road, request, caller, started)
         seconds = self._clock.steady() - started
         self._metrics.phase("total", seconds)
@@ -209,21 +160,21 @@ class Runner:
         return replace(reply, executed=road.executed)
 
     def _travel(
-        self, road: _Road, request: InvocationRequest, caller: Caller, started: float
+        self, road: Road, request: InvocationRequest, caller: Caller, started: float
     ) -> InvocationReply:
         """Go the whole road; whatever happens on it, there is a reply."""
         try:
-            method = self._decide(road, request, caller)
+            method = self._decisions.decide(road, request, caller)
             self._metrics.phase("decide", self._clock.steady() - started)
             return self._execute(road, request, method)
-        except _Stop as stop:
+        except Stop as stop:
             return self._refuse(road, stop.status, stop.problems)
         except Exception as error:  # noqa: BLE001 - the reply's shape is a promise
             return self._internal(road, error)
 
     def malformed(self, caller: Caller, problems: Sequence[Problem]) -> InvocationReply:
         """Answer a request of an authenticated caller whose body cannot be read."""
-        road = _Road(Call(str(uuid.uuid4()), caller=caller.name), *self._grounds)
+        road = Road(Call(str(uuid.uuid4()), caller=caller.name), *self._grounds)
         return self._refuse(road, "invalid_arguments", problems)
 
     def unauthenticated(self, problems: Sequence[Problem]) -> InvocationReply:
@@ -249,91 +200,15 @@ class Runner:
             )
         return reply_of(request_id, status, tuple(problems))
 
-    def _decide(self, road: _Road, request: InvocationRequest, caller: Caller) -> CompiledMethod:
-        """Come to a yes, or raise `_Stop`; `road` learns what is found out on the way."""
-        name = request.plugin
-        if canonicalize_name(name) != name:
-            raise _Stop("refused", (not_normalised(name),))
-        _stop_if(road.policy.may_call(caller, name, None, request.method))
-        version = self._version(road.policy, caller, request)
-        road.call = road.call.knowing(version=version)
-        _stop_if(road.policy.may_call(caller, name, version, request.method))
-        _stop_if(road.policy.is_revoked(None, name, version))
-        _stop_if(self._revocations.check(name, version, road.origin.image))
-        try:
-            admission = self._admissions.admit(name, version)
-        except AdmissionRefused as error:
-            raise _Stop("refused", error.problems) from error
-        except AdmissionUnavailable as error:
-            raise _Stop("unavailable", error.problems) from error
-        admitted = admission.admitted
-        road.admission = admission
-        road.call = road.call.knowing(
-            wheel_sha256=admitted.plugin.sha256,
-            evidence=admitted.bundle_sha256s,
-            author=admitted.author,
-            reviewers=admitted.reviewers,
-            sandbox={
-                **self._isolation(road.policy, road.policy.level_of(name, version)),
-                "limits": dict(_limits(admitted.plugin.manifest.limits)),
-            },
-        )
-        cooled = cooldown.check(
-            road.policy.cool_down, name, version, admitted.published_at, self._clock.now()
-        )
-        _stop_if(cooled)
-        if isinstance(cooled, Passed) and cooled.value is not None:
-            road.call = road.call.knowing(cool_down_waiver=cooled.value.as_dict())
-        method = admission.methods.get(request.method)
-        if method is None:
-            raise _Stop("refused", (undeclared(request.method, admission),))
-        road.call = road.call.with_arguments(
-            request.arguments, recorded=road.policy.record_arguments
-        )
-        wrong = method.arguments.check(
-            request.arguments, code="arguments.schema", subject="the arguments"
-        )
-        if wrong:
-            raise _Stop("invalid_arguments", wrong)
-        return method
-
-    def _isolation(self, policy: Policy, level: Level) -> dict[str, str]:
-        """Return what the record of a decision says of where the call is to run."""
-        driver = (self._driver or policy.driver) if level == "container" else "engine"
-        if driver == "subprocess":
-            return {"runtime": "bubblewrap", "level": "subprocess", "driver": driver}
-        return {"runtime": policy.runtime, "level": level, "driver": driver}
-
-    def _version(self, policy: Policy, caller: Caller, request: InvocationRequest) -> str:
-        if request.version is not None:
-            try:
-                return str(Version(request.version))
-            except InvalidVersion:
-                raise _Stop("refused", (no_version(request.version),)) from None
-
-        def allowed(version: str) -> bool:
-            return (
-                isinstance(policy.may_call(caller, request.plugin, version, request.method), Passed)
-                and isinstance(policy.is_revoked(None, request.plugin, version), Passed)
-                and self._revocations.allows(request.plugin, version)
-            )
-
-        try:
-            return self._admissions.resolve(request.plugin, allowed)
-        except AdmissionRefused as error:
-            raise _Stop("refused", error.problems) from error
-        except AdmissionUnavailable as error:
-            raise _Stop("unavailable", error.problems) from error
-
     def _execute(
-        self, road: _Road, request: InvocationRequest, method: CompiledMethod
+        self, road: Road, request: InvocationRequest, method: CompiledMethod
     ) -> InvocationReply:
         admission = road.admission
         if admission is None or road.ticket is None:
             raise RuntimeError("a call without an admission")
-        road.ticket.enter(self._facts(road, admission))
+        road.ticket.enter(self._decisions.facts(road, admission))
         if road.ticket.stopped:
-            raise _Stop("refused", road.ticket.stopped.problems)
+            raise Stop("refused", road.ticket.stopped.problems)
         before = self._clock.steady()
         road.decision = self._audit.append(
             records.admitted(road.origin, road.call, self._clock.now()),
@@ -370,7 +245,7 @@ class Runner:
         self._metrics.phase("outcome", self._clock.steady() - executed)
         return reply
 
-    def _finish(self, road: _Road, method: CompiledMethod, execution: Execution) -> InvocationReply:
+    def _finish(self, road: Road, method: CompiledMethod, execution: Execution) -> InvocationReply:
         """Judge what came out, record it, and only then answer."""
         status, error, problems = judge(method, execution)
         result = execution.result if status == "ok" else None
@@ -396,21 +271,7 @@ class Runner:
             receipt,
         )
 
-    def _facts(self, road: _Road, admission: Admission) -> CallFacts:
-        plugin = admission.admitted.plugin
-        return CallFacts(
-            request_id=road.call.request_id,
-            caller=road.call.caller or "",
-            plugin=plugin.name,
-            version=plugin.version,
-            wheel_sha256=plugin.sha256,
-            author=admission.admitted.author,
-            reviewers=tuple(admission.admitted.reviewers),
-            image=road.origin.image,
-            since=self._clock.now(),
-        )
-
-    def _stopped(self, road: _Road, execution: Execution | None, why: Stopped) -> InvocationReply:
+    def _stopped(self, road: Road, execution: Execution | None, why: Stopped) -> InvocationReply:
         """Record and answer a call that was stopped after its decision had been recorded."""
         problems = (*why.problems, stopped_after(road.executed))
         usage = asdict(execution.usage) if execution else None
@@ -429,7 +290,7 @@ class Runner:
 
     def _outcome(
         self,
-        road: _Road,
+        road: Road,
         status: Status,
         decision_index: int,
         problems: Sequence[Problem],
@@ -446,7 +307,7 @@ class Runner:
         )
 
     def _record_outcome(
-        self, road: _Road, status: Status, problems: Sequence[Problem], **more: Any
+        self, road: Road, status: Status, problems: Sequence[Problem], **more: Any
     ) -> dict[str, Any]:
         if road.decision is None:
             raise RuntimeError("an outcome without a decision")
@@ -457,7 +318,7 @@ class Runner:
         road.decision = None
         return self._audit.receipt(recorded)
 
-    def _refuse(self, road: _Road, status: Status, problems: Sequence[Problem]) -> InvocationReply:
+    def _refuse(self, road: Road, status: Status, problems: Sequence[Problem]) -> InvocationReply:
         """Record and answer a call that is not executed."""
         receipt: Mapping[str, Any] | None = None
         try:
@@ -471,7 +332,7 @@ class Runner:
         self._metrics.ended(status, problems)
         return reply_of(road.call.request_id, status, tuple(problems), road.evidence(), receipt)
 
-    def _internal(self, road: _Road, error: Exception) -> InvocationReply:
+    def _internal(self, road: Road, error: Exception) -> InvocationReply:
         """Answer what must not happen, and see to it that the log has its outcome."""
         if isinstance(error, AuditUnavailable):
             problems = error.problems
@@ -488,15 +349,3 @@ class Runner:
         self._audit.owe(self._outcome(road, "unavailable", road.decision.index, problems))
         self._metrics.ended("unavailable", problems)
         return reply_of(road.call.request_id, "unavailable", problems, road.evidence())
-
-
-@lru_cache(maxsize=256)
-def _limits(limits: Limits) -> Mapping[str, Any]:
-    return MappingProxyType(asdict(limits))
-
-
-def _stop_if(outcome: object) -> None:
-    if isinstance(outcome, Failed):
-        raise _Stop("refused", outcome.problems)
-    if isinstance(outcome, Incomplete):
-        raise _Stop("unavailable", outcome.problems)
