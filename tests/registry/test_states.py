@@ -84,6 +84,6 @@ def test_nothing_but_advance_writes_a_state() -> None:
                 value = ast.unparse(node.value)
                 allowed = {"State.RECEIVED", "version.state"}
                 if path.name == "transfers.py":
-                    allowed = {"OFFERED"}  # of an offer, which is no version
+                    allowed = {"OFFERED", "STATES[action]"}  # of an offer, which is no version
                 assert value in allowed, f"{path}: {value}"
     assert Version.state.property.columns[0].nullable is False

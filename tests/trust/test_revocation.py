@@ -35,7 +35,8 @@ ADMIN = "admin@example.com"
 WHEEL = "ab" * 32
 OTHER = "cd" * 32
 IMAGE = "sha256:" + "ef" * 32
-NOW = datetime.now(UTC).replace(microsecond=0)
+NOW = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
+"""Later than every signature here, however long the tests before this one take."""
 
 Sign = Callable[..., Revocation]
 

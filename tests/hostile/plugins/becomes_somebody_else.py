@@ -2,6 +2,7 @@
 
 Expected: ok
 Expected in the fallback: ok, timeout
+Not held by the fallback: the host's /usr has setuid files, without effect under no-new-privileges
 Stopped by: uid 65534, no capabilities, no-new-privileges, no setuid file in the image
 """
 
