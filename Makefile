@@ -48,7 +48,7 @@ lint: setup ## style, types, import arrows, licences
 	@$(BIN)/python deploy/licences.py
 
 test: lint image tools ## every check and every test (about ten minutes on two cores)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 bench: image examples ## measure, and write benchmarks/results/*.json
 	@for b in benchmarks/[a-z]*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
