@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from registry.accounts.settings import AccountSettings
+from registry.calling import EXPECTED, CallingSettings
 from registry.errors import InvalidSettings
 from registry.revocations.settings import (
     HEAD_SECONDS,
@@ -87,6 +88,7 @@ class Settings:
         accounts: who administers, who may exchange tokens, how often.
         revocations: the revocation log, and who may revoke anything.
         tuf_dir: the folder of the TUF repository, which is served at `/tuf/`; None: there is none.
+        calling: the runner that pages may call, for people who are signed in; None: none.
     """
 
     database_url: str
@@ -105,6 +107,7 @@ class Settings:
     accounts: AccountSettings = field(default_factory=AccountSettings)
     revocations: RevocationSettings = field(default_factory=RevocationSettings)
     tuf_dir: Path | None = None
+    calling: CallingSettings | None = None
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
@@ -189,6 +192,7 @@ class Settings:
             found["vulnerabilities"] = reader.path("VULNERABILITIES")
         found["sign_in"] = _sign_in(reader)
         found["accounts"] = _accounts(reader)
+        found["calling"] = _calling(reader)
         found["revocations"] = _revocations(reader)
         reader.finish()
         return cls(**found)
@@ -354,6 +358,18 @@ def _sign_in(reader: _Reader) -> SignIn | None:
         signing, config = reader.text("SIGNING_CLIENT_ID"), reader.path("CLIENT_TRUST_CONFIG")
     reader.finish()
     return SignIn(issuer, client_id, key, signing, config)
+
+
+def _calling(reader: _Reader) -> CallingSettings | None:
+    if not reader.has("RUNNER_URL"):
+        return None
+    url, client_id = reader.text("RUNNER_URL"), reader.text("CALL_CLIENT_ID")
+    reader.text("OIDC_ISSUER")
+    reader.finish()
+    try:
+        return CallingSettings(url, client_id)
+    except ValueError as error:
+        raise InvalidSettings(_bad("RUNNER_URL", error, EXPECTED)) from error
 
 
 def _revocations(reader: _Reader) -> RevocationSettings:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from authority.clients import origin_of
+from registry.calling import CallingSettings
 from registry.revocations.settings import LogKeeping, RevocationSettings
 from registry.settings import (
     Settings,
@@ -14,7 +16,7 @@ from registry.settings import (
 )
 from runner.main import RunnerSettings
 from sealgate.deployment import Deployment
-from sealgate.setup import PAGES_CLIENT, REGISTRY_CLIENT, WORKLOADS
+from sealgate.setup import CALL_CLIENT, PAGES_CLIENT, REGISTRY_CLIENT, WORKLOADS
 from trust import strictjson
 from trust.identity import Identity
 
@@ -47,7 +49,20 @@ def registry_settings(deployment: Deployment) -> Settings:
         ),
         accounts=account_settings(os.environ),
         tuf_dir=deployment.tuf_repository if deployment.tuf_root.exists() else None,
+        calling=_calling(deployment),
     )
+
+
+def _calling(deployment: Deployment) -> CallingSettings | None:
+    """Return the runner that pages may call: this deployment's, where its policy lets them."""
+    try:
+        policy = strictjson.loads(deployment.runner_policy.read_bytes())
+    except (OSError, strictjson.InvalidJSON):
+        return None
+    origins = policy.get("browser_origins", ()) if isinstance(policy, dict) else ()
+    if origin_of(deployment.addresses.registry) not in origins:
+        return None
+    return CallingSettings(deployment.addresses.runner, CALL_CLIENT)
 
 
 def _revocations(deployment: Deployment) -> RevocationSettings:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,8 @@ from securesystemslib.signer import CryptoSigner  # type: ignore[attr-defined] #
 
 import authority.setup
 import runner.setup
-from authority.clients import Client
+from authority.clients import Client, origin_of
+from authority.oidc import RUNNER_AUDIENCE
 from sealgate.deployment import Addresses, Deployment
 from trust.errors import SealgateError, problem
 from trust.identity import Identity
@@ -51,7 +53,9 @@ LOCAL_DISTRIBUTION = {"refresh_seconds": 5, "max_age_seconds": 3600, "follow_tru
 
 REGISTRY_CLIENT = "sealgate-registry"
 PAGES_CLIENT = "sealgate-registry-pages"
-"""The registry's two clients at the authority: to sign in, and to sign in its pages."""
+CALL_CLIENT = "sealgate-runner-pages"
+"""The registry's clients at the authority: to sign in, to sign in its pages, to call a runner."""
+PEOPLE_CALLS_PER_MINUTE = 60
 
 
 class SetupRefused(SealgateError):
@@ -230,11 +234,12 @@ def _distribution(deployment: Deployment) -> None:
     )
 
 
-def _clients(addresses: Addresses) -> tuple[Client, Client]:
+def _clients(addresses: Addresses) -> tuple[Client, ...]:
     base, title = addresses.registry, "The plugin registry"
     return (
         Client(REGISTRY_CLIENT, "sign-in", f"{base}/signin/callback", title),
         Client(PAGES_CLIENT, "signing", f"{base}/signing/callback", title),
+        Client(CALL_CLIENT, "call", f"{base}/signing/callback", title),
     )
 
 
@@ -287,4 +292,33 @@ def _policy(deployment: Deployment, plan: Plan) -> dict[str, Any]:
     }
     if plan.tuf:
         policy["distribution"] = dict(LOCAL_DISTRIBUTION)
-    return policy
+    return policy | _people(deployment, plan, policy["callers"])
+
+
+def _people(
+    deployment: Deployment, plan: Plan, callers: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the policy's members that let authors and reviewers try plugins in the pages."""
+    addresses = deployment.addresses
+    issuer = {
+        "issuer": addresses.authority,
+        "audience": RUNNER_AUDIENCE,
+        "jwks": authority.setup.read_jwks(deployment.state("authority")),
+    }
+    allow = [{"plugin": name, "versions": "*", "methods": ["*"]} for name in sorted(plan.plugins)]
+    people = [
+        {
+            "name": f"{number}-{re.sub('[^a-z0-9]+', '-', who.lower()).strip('-')}"[:60].rstrip(
+                "-"
+            ),
+            "identity": Identity(addresses.authority, who).as_dict(),
+            "calls_per_minute": PEOPLE_CALLS_PER_MINUTE,
+            "allow": allow,
+        }
+        for number, who in enumerate(dict.fromkeys((*plan.authors, *plan.reviewers)), 1)
+    ]
+    return {
+        "issuers": [issuer],
+        "browser_origins": [origin_of(addresses.registry)],
+        "callers": [*callers, *people],
+    }

@@ -1,6 +1,7 @@
 """The registry's pages: server-rendered, complete without JavaScript, no logic of their own.
 
-One thing needs a script: signing in the page, where the operator has set it up (`signing`).
+Two things need a script, where the operator has set them up: signing in the page (`signing`), and
+trying a method at a runner (`trying`).
 
 A page reads exactly one view of `registry.queries` and writes through the same functions as the
 JSON API. What authors and reviewers wrote reaches a page as text: Jinja escapes all of it, and

@@ -9,7 +9,7 @@ from registry import listing, queries
 from registry.readmodel import EvidenceView, FindingView, ScanView, VersionView
 from registry.report import read_report
 from registry.services import Services, current
-from registry.web import signing
+from registry.web import signing, trying
 
 MAX_QUERY = 200
 """Characters of a search text that are looked at."""
@@ -58,6 +58,7 @@ def version(name: str, version: str) -> Response:
         return redirect(url_for("web.version", name=view.name, version=view.version), 308)
     follows = live.follows(view)
     refreshes = live.refresh_seconds() if follows else None
+    trying_page = trying.offered(view)
     html = render_template(
         "version.html",
         version=view,
@@ -67,8 +68,10 @@ def version(name: str, version: str) -> Response:
         follows=follows,
         live_tag=live.tag(view),
         refreshes=refreshes,
+        trying=trying_page,
     )
-    response = signing.dressed(html, () if follows else None)
+    connect = trying_page.origins if trying_page else () if follows else None
+    response = signing.dressed(html, connect)
     if refreshes is not None:
         response.headers["Refresh"] = str(refreshes)
     return response

@@ -77,12 +77,13 @@ def revoke(name: str, version: str = "") -> str:
     return f"sealgate revoke {kind} {what} --reason 'why'"
 
 
-def run(name: str, method: MethodView) -> str:
+def run(name: str, method: MethodView, version: str = "") -> str:
     """Call a method through the runner, with an argument for each that is required."""
     properties = method.arguments.get("properties")
     inner = properties if isinstance(properties, Mapping) else {}
     required = method.arguments.get("required")
-    words = ["sealgate", "run", shlex.quote(name), shlex.quote(method.name)]
+    what = _pin(name, version) if version else shlex.quote(name)
+    words = ["sealgate", "run", what, shlex.quote(method.name)]
     for argument in required if isinstance(required, list | tuple) else ():
         words += ["--arg", shlex.quote(f"{argument}{_example(inner.get(argument))}")]
     return " ".join(words)

@@ -85,7 +85,7 @@ def table(schema: object) -> Table:
         rows.append(row)
     if len(rows) > 1 and rows[0] == Row("", "object", True, (), ""):
         del rows[0]
-    raw = json.dumps(_plain(schema), indent=2, ensure_ascii=False)
+    raw = json.dumps(plain(schema), indent=2, ensure_ascii=False)
     return Table(tuple(rows), cut, raw[:MAX_RAW], len(raw) > MAX_RAW)
 
 
@@ -97,10 +97,10 @@ def _rows(path: str, schema: object, *, required: bool, depth: int) -> Iterator[
     properties = schema.get("properties")
     items = schema.get("items")
     nested = isinstance(properties, Mapping) or isinstance(items, Mapping)
-    rules = list(_rules(schema))
+    rules = list(rules_of(schema))
     if nested and depth >= MAX_DEPTH:
         rules.append("more inside: see the schema")
-    yield Row(path, _type(schema), required, tuple(rules), str(schema.get("description", "")))
+    yield Row(path, type_of(schema), required, tuple(rules), str(schema.get("description", "")))
     if depth >= MAX_DEPTH:
         return
     if isinstance(properties, Mapping):
@@ -121,7 +121,8 @@ def _rows(path: str, schema: object, *, required: bool, depth: int) -> Iterator[
         yield from _rows(f"{path}[]", items, required=False, depth=depth + 1)
 
 
-def _type(schema: Mapping[str, Any]) -> str:
+def type_of(schema: Mapping[str, Any]) -> str:
+    """Return the JSON type or types that a schema asks for, in words."""
     kind = schema.get("type")
     if isinstance(kind, str):
         return kind
@@ -132,14 +133,15 @@ def _type(schema: Mapping[str, Any]) -> str:
     for keyword in ("oneOf", "anyOf"):
         choices = schema.get(keyword)
         if isinstance(choices, list | tuple):
-            kinds = [_type(c) if isinstance(c, Mapping) else "anything" for c in choices[:7]]
+            kinds = [type_of(c) if isinstance(c, Mapping) else "anything" for c in choices[:7]]
             return " or ".join(dict.fromkeys(kinds))
     if isinstance(schema.get("properties"), Mapping):
         return "object"
     return "anything"
 
 
-def _rules(schema: Mapping[str, Any]) -> Iterator[str]:
+def rules_of(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the constraints of a schema beside its type, each a short text."""
     for keyword, value in schema.items():
         if keyword in _WORDS:
             text = value if isinstance(value, str) and keyword != "const" else _json(value)
@@ -152,7 +154,7 @@ def _rules(schema: Mapping[str, Any]) -> Iterator[str]:
         elif keyword == "additionalProperties" and value is False:
             yield "no other members"
         elif keyword == "additionalProperties" and isinstance(value, Mapping):
-            yield f"other members: {_type(value)}"
+            yield f"other members: {type_of(value)}"
         elif keyword == "additionalProperties":
             continue
         elif keyword not in _SHOWN_ELSEWHERE:
@@ -160,14 +162,14 @@ def _rules(schema: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _json(value: object) -> str:
-    text = json.dumps(_plain(value), ensure_ascii=False)
+    text = json.dumps(plain(value), ensure_ascii=False)
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
     """Return `value` with mapping proxies and tuples as the types that `json` knows."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain(inner) for inner in value]
     return value

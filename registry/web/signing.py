@@ -1,8 +1,8 @@
 """What a page needs to sign in the browser: addresses, and a policy that allows its one script.
 
 The script is ours, served from here; it may talk to this registry and to the issuer's origins,
-and the DOM's text sinks are closed to it (Trusted Types). Pages that check a file or follow a
-version have the same policy; the other pages allow no script at all.
+and the DOM's text sinks are closed to it (Trusted Types). Pages that check a file, follow a
+version or call a runner have the same policy; the other pages allow no script at all.
 """
 
 from __future__ import annotations
