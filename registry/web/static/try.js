@@ -77,10 +77,10 @@ function argumentsOf(fields) {
   return `{${members.join(",")}}`;
 }
 
-const sentence = (problem) =>
-  [problem.what, problem.value && `got ${problem.value}`, problem.expected && `expected ${problem.expected}`]
-    .filter(Boolean)
-    .join("; ");
+const sentence = ({ what, value, expected }) => {
+  const text = [what, value, expected && `expected: ${expected}`].filter(Boolean).join("; ");
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+};
 
 function block(title, text) {
   const shown = text.length > SHOWN ? `${text.slice(0, SHOWN)}\n… cut here; the download has all of it` : text;

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Locator, Page, Response, expect
 
 from registry.calling import CallingSettings
 from registry.services import current
+from runner.policy_file import parse_policy
 from runner.receipts import verify_reply_receipt
 from runner.sandbox import Execution, Job
 from sealgate.settings import registry_settings
@@ -94,6 +95,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     with ExitStack() as stack:
         stack.callback(site.close)
         made = json.loads(site.deployment.runner_policy.read_bytes())
+        assert parse_policy(site.deployment.runner_policy.read_bytes()).issuers
         assert made["browser_origins"] == [site.url]
         people = [who for who in made["callers"] if "identity" in who]
         assert [who["identity"]["subject"] for who in people] == [ALICE, *REVIEWERS]
