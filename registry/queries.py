@@ -13,6 +13,8 @@ from sqlalchemy import Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from registry import comparison, drift, reviews, views
+from registry.dependencies import store as locked
+from registry.dependencies.files import files_of_locked
 from registry.lookup import find, find_plugin
 from registry.models import Plugin, Review, Version
 from registry.readmodel import (
@@ -289,6 +291,7 @@ def files(services: Services, name: str, number: str, paths: Sequence[str]) -> t
         before = _previous(session, row)
         found = preparing.outline_of(services, session, row, before.sha256 if before else None)
         new = members_of(services.blobs, row.sha256)
+        wheels = {item.filename: item.sha256 for item in locked.rows(session, row.id)}
         old = None
         if before is not None:
             old = members_of(services.blobs, before.sha256, row.sha256)
@@ -300,6 +303,8 @@ def files(services: Services, name: str, number: str, paths: Sequence[str]) -> t
             views += comparison.file_views({path: new[path]}, earlier, here)
         elif old is not None and path in old:
             views.append(comparison.removed_view(path, old[path]))
+        else:
+            views += files_of_locked(services, wheels, path, here)
     return tuple(views)
 
 

@@ -126,6 +126,9 @@ def file(name: str, version: str) -> Response:
     path = request.args.get("path", "")
     entries = sheets.entries_of(view)
     entry = next((entry for entry in entries if entry.path == path), None)
+    shown = queries.files(services, name, version, [path])
+    if entry is None and shown:
+        entry = sheets.locked_entry(view, shown[0])
     if entry is None:
         raise NotFound(
             problem(
@@ -136,7 +139,7 @@ def file(name: str, version: str) -> Response:
                 advice="choose a file from the list on the review page",
             )
         )
-    (found,) = queries.files(services, name, version, [path])
+    (found,) = shown
     said = comments.of_files(services, name, version, [found]).get(path, ())
     on = _number("comment")
     first = max(1, _number("from") or 1)

@@ -193,6 +193,25 @@ def _entry(view: ReviewView, file: FileOutline, findings: Mapping[str, int]) -> 
     )
 
 
+def locked_entry(view: ReviewView, file: FileView) -> Entry:
+    """Return the line of a file of a locked wheel, which is in no tree."""
+    counts: dict[str, int] = {}
+    for finding in file.findings:
+        counts[finding.severity] = counts.get(finding.severity, 0) + 1
+    return Entry(
+        path=file.path,
+        name=file.path.rpartition("/")[2],
+        status="new",
+        size=file.size,
+        findings=counts,
+        not_scanned=view.coverage.not_scanned.get(file.path, "") if view.coverage else "",
+        binary=file.binary,
+        added=0,
+        removed=0,
+        rows=len(file.lines),
+    )
+
+
 def tree(entries: Sequence[Entry]) -> Tree:
     """Return the files by folder; of many files, those that want to be read first."""
     shown = list(entries)

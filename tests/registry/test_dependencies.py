@@ -23,6 +23,7 @@ from trust.evidence.predicates import BILL_OF_MATERIALS
 from trust.gate import Admitted
 
 LIBRARY, DATA = make_library()
+OTHER, _ = make_library("whispering")
 FILENAME, WHEEL = make_dependent([LIBRARY], requires=["shouting"])
 PLACE = "/api/v1/plugins/shouter/1.0.0"
 
@@ -86,6 +87,17 @@ def test_it_is_published_with_its_dependencies_and_a_signed_bill(
         wheels=[fetched.data],
     )
     assert isinstance(decision, Admitted), decision
+
+
+def test_reviewers_read_the_files_of_locked_wheels(registry: RegistryFixture) -> None:
+    assert send(registry, DATA).status_code == 201
+    registry.worker.run_once()
+    address = "/review/shouter/1.0.0/files?show=source&path="
+    page = registry.client.get(f"{address}{LIBRARY.filename}/shouting/__init__.py")
+    assert page.status_code == 200
+    assert "Say it louder." in page.text
+    for absent in (f"{LIBRARY.filename}/nothing.py", f"{OTHER.filename}/whispering/__init__.py"):
+        assert registry.client.get(address + absent).status_code == 404
 
 
 def test_without_the_locked_wheel_it_is_refused_at_once(registry: RegistryFixture) -> None:
