@@ -85,7 +85,7 @@ def test_names_are_exact_and_a_method_may_take_nothing() -> None:
 @pytest.mark.parametrize(
     "url",
     ["https://r.test; script-src *", "https://r.test 'unsafe-inline'", "https://r.test,x",
-     "https://r.test/", "https://u@r.test", "https://r.test?x", "javascript:x", "r.test", ""],
+     "https://r.test/", "https://u@r.test", "https://r.test?x", "javascript:x", "r.test"],
 )  # fmt: skip
 def test_nothing_but_an_address_gets_into_the_policy(url: str) -> None:
     with pytest.raises(ValueError, match=re.escape(url)):
