@@ -315,8 +315,7 @@ def replace_scan(
             finished_at=services.clock(),
             problems=[
                 p.as_dict()
-                for p in result.problems
-                or (blocking(result) if result.verdict == "failed" else ())
+                for p in result.problems or (blocking(result) if result.verdict == "failed" else ())
             ],
         )
     )
