@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -29,7 +28,7 @@ OTHERS = (
     "",
 )
 BODY = {"plugin": NAME, "version": "1.0.0", "method": "greet", "arguments": {"name": "Ada"}}
-ONE = f"{INVOCATIONS}/{uuid4()}"
+ONE = f"{INVOCATIONS}/1c1d628d-dc7f-40c9-a87d-4cb5b966c46f"
 
 
 @pytest.fixture
