@@ -143,7 +143,7 @@ def _issues(results: list[Any]) -> Iterator[Issue]:
         name = blacklist[issue.test_id]["name"] if issue.test_id in blacklist else issue.test
         yield Issue(
             issue.test_id,
-            name,
+            name.replace("-", "_"),  # bandit rewrites its own table when it makes an address
             docs_utils.get_url(issue.test_id),
             _LEVELS.get(issue.severity, "high"),
             _LEVELS.get(issue.confidence, "low"),

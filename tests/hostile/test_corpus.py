@@ -105,7 +105,7 @@ def test_hostile_plugin(hostile: Hostile, kind: str, sandboxes: dict[str, Sandbo
         run(
             sandbox,
             hostile.source,
-            {"runtime": "runc" if kind == "subprocess" else runtime},
+            {"runtime": "runc" if kind == "subprocess" else runtime, "kind": kind},
             wall_seconds=WALL_SECONDS,
             cpu_seconds=1,
         )

@@ -17,5 +17,7 @@ def run(arguments):
                 time.sleep(60)
                 os._exit(0)
         except OSError:
-            return {"escaped": [] if made < 16 else [made]}
+            # how many bubblewrap itself needs varies by one
+            most = 17 if arguments.get("kind") == "subprocess" else 16
+            return {"escaped": [] if made < most else [made]}
         made += 1

@@ -1,7 +1,7 @@
 """Tries: kill PID 1 with every signal.
 
 Expected: ok
-Expected under runsc: ok, resource_limit
+Expected under runsc: ok, resource_limit, protocol_error
 Stopped by: PID 1 takes no signal that it has no handler for from inside its namespace
 """
 
