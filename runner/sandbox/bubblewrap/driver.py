@@ -12,7 +12,6 @@ import subprocess
 import tempfile
 import threading
 from importlib.resources import as_file, files
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,8 +26,11 @@ from runner.sandbox.options import Hardening
 from trust.errors import problem
 
 REMOVE_SECONDS: Final = 0.5
-FIRST_UID, UIDS = 1_879_048_192, 1 << 16
-"""Users that exist nowhere: each process gets one of its own, so that its processes are counted."""
+FIRST_UID, UIDS = 1 << 30, 1 << 29
+"""Users that exist nowhere: each process gets one of its own, so that its processes are counted.
+
+They are drawn at random, since other runners of this host do the same.
+"""
 NOT_HELD: Final = (
     "memory of all processes together",
     "processor time of all processes together, but for the wall clock",
@@ -75,7 +77,6 @@ class SubprocessDriver:
         self._folder = Path(tempfile.mkdtemp(prefix="sealgate-fallback-"))
         self._lock = threading.Lock()
         self._processes: dict[str, Process] = {}
-        self._serials = count()
         self._own_users = os.geteuid() == 0
         self._install()
 
@@ -170,7 +171,7 @@ class SubprocessDriver:
             seccomp=filtered,
             count_processes=self._own_users,
         )
-        user = FIRST_UID + next(self._serials) % UIDS if self._own_users else None
+        user = FIRST_UID + secrets.randbelow(UIDS) if self._own_users else None
         started = subprocess.Popen(
             words,
             stdin=stream.fileno(),
