@@ -11,11 +11,13 @@ from typing import Literal
 from playwright.sync_api import Browser, Page
 from werkzeug.serving import make_server
 
+from registry.accounts import tokens
 from registry.accounts.settings import AccountSettings
 from registry.author_desk import answers, transfers
 from registry.revocations import intake as revocations
 from registry.revocations.settings import RevocationSettings
 from registry.settings import SignIn
+from tests.registry.accounts.ci import Service
 from tests.registry.web import plugins, town
 from tests.registry.web.stage import Stage
 from tests.runner.kit import NAME, Site, TestRegistry
@@ -34,6 +36,9 @@ DESK: tuple[tuple[str, str, str, Literal["light", "dark"], int, int], ...] = (
     ("operate-phone", "/operate", OLGA, "light", 390, 1100),
     ("take-back", "/plugins/table-query/stop?version=1.0.0", OLGA, "light", 1280, 900),
     ("journal", "/journal", OLGA, "dark", 1280, 900),
+    ("tokens", "/account/tokens", "author", "light", 1280, 1000),
+    ("sessions", "/account/sessions", "author", "light", 1280, 620),
+    ("publishers", "/plugins/table-query/publishers", "author", "light", 1280, 900),
 )
 """Name, address, who looks, scheme, width and height."""
 
@@ -46,7 +51,10 @@ def desk_stage(folder: Path) -> Stage:
     made = Stage(
         folder,
         sign_in=SignIn(TrustFixture().issuer, "registry", folder / "session.key"),
-        accounts=AccountSettings(admins=frozenset({OLGA})),
+        accounts=AccountSettings(
+            admins=frozenset({OLGA}),
+            publisher_issuers=Service().write(folder / "issuers.json"),
+        ),
         revocations=RevocationSettings(log=folder / "revocations.sqlite"),
     )
     town.build(made)
@@ -61,6 +69,7 @@ def desk_stage(folder: Path) -> Stage:
     for version in ("1.1.0", "1.2.0"):
         made.submit(plugins.table(version))
     made.work()
+    tokens.create(services, author, "laptop", [tokens.Scope.SUBMIT], ["table-query"], 30)
     statement = revocation_statement(
         Target.of_version("markdown-render", "1.0.0"),
         action="quarantine",
