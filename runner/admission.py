@@ -34,7 +34,7 @@ from trust.errors import Problem, SealgateError, problem
 from trust.gate import Admitted, Gate, Refused
 from trust.identity import Identity
 from trust.outcomes import Failed
-from trust.wheel import Method, inspect_wheel
+from trust.wheel import Method, inspect_wheel, lock
 
 MAX_CACHED_BYTES = 256 << 20
 """Wheel bytes that are kept in memory; the least recently used go first."""
@@ -330,6 +330,8 @@ class Admissions:
 
     def _locked(self, offer: Offer, wheel: bytes) -> list[bytes]:
         """Fetch the wheels that the plugin's lock names; the gate judges all of them."""
+        if not lock.may_be_in(wheel):
+            return []  # and need not be read here before the gate reads it
         outcome = inspect_wheel(wheel, offer.filename)
         if isinstance(outcome, Failed):
             return []  # the gate says why

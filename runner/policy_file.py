@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -180,7 +179,7 @@ def _contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
                 advice="make a new token for this caller",
                 where=f"/callers/{i}/token_sha256",
             )
-        if "expires" in caller and _moment(caller["expires"]) is None:
+        if "expires" in caller and rules.moment(caller["expires"]) is None:
             yield problem(
                 "policy.expires",
                 "the caller's expiry is not a time",
@@ -217,13 +216,6 @@ def _contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
                 )
 
 
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-
-
 def _build(document: Mapping[str, Any], digest: str) -> Policy:
     return Policy(
         digest=digest,
@@ -243,7 +235,7 @@ def _build(document: Mapping[str, Any], digest: str) -> Policy:
                     for g in caller["allow"]
                 ),
                 identity=Identity(**caller["identity"]) if "identity" in caller else None,
-                expires=_moment(caller["expires"]) if "expires" in caller else None,
+                expires=rules.moment(caller["expires"]) if "expires" in caller else None,
                 may_read_audit=caller.get("audit", False),
                 calls_per_minute=caller.get("calls_per_minute"),
                 calls_at_once=caller.get("calls_at_once"),

@@ -7,9 +7,7 @@ own: what a library would load only when it is used is loaded by then.
 
 from __future__ import annotations
 
-import base64
 import gc
-import hashlib
 import io
 import json
 import os
@@ -24,6 +22,7 @@ from scanner.model import Analysis
 from trust import strictjson
 from trust.errors import SealgateError, problem
 from trust.wheel import Dependency
+from trust.wheel.record import digest_of
 
 REQUEST_FIELDS = 4
 """The wheel's file name, the policy, what the lock says of a dependency (or nothing), the wheel."""
@@ -166,7 +165,7 @@ def rehearsal_wheel() -> tuple[str, bytes]:
         f"{info}/entry_points.txt": f"[sealgate.plugins]\n{_REHEARSED} = {_REHEARSED}\n",
     }
     record = "".join(
-        f"{path},sha256={_record_digest(body.encode())},{len(body.encode())}\n"
+        f"{path},{digest_of(body.encode())},{len(body.encode())}\n"
         for path, body in members.items()
     )
     buffer = io.BytesIO()
@@ -176,7 +175,3 @@ def rehearsal_wheel() -> tuple[str, bytes]:
             entry.create_system, entry.external_attr = 3, 0o100644 << 16
             archive.writestr(entry, body)
     return f"{_REHEARSED}-1.0-py3-none-any.whl", buffer.getvalue()
-
-
-def _record_digest(body: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()

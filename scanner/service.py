@@ -14,7 +14,7 @@ from scanner.policy import DEFAULT, RULE_SET, ScanPolicy, python_grammar
 from trust import strictjson
 from trust.errors import Problem, SealgateError, problem
 from trust.evidence.acknowledgements import MAX_WARNED
-from trust.wheel import Dependency
+from trust.wheel import Dependency, lock
 
 
 def scan(
@@ -45,7 +45,7 @@ def scan(
     locked: tuple[Dependency, ...] = ()
     extra: dict[str, Any] = {}
     bill: bytes | None = None
-    if not analysis.problems:
+    if not analysis.problems and lock.may_be_in(wheel):
         closed = closure.read(wheel, filename, dependencies)
         if isinstance(closed, Analysis):
             analysis = closure.join(analysis, closed, policy.max_findings)

@@ -6,8 +6,6 @@ and `adopted.json`, which says where they came from. Not one line of the adopted
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import json
 import zipfile
@@ -17,6 +15,7 @@ from typing import Any
 from sealgate.adopt.methods import Adopted
 from sealgate.adopt.provenance import Attested
 from sealgate.adopt.resolve import Locked, lock_file
+from trust.wheel.record import digest_of
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -115,5 +114,4 @@ def _json(value: object) -> str:
 
 
 def _record(path: str, body: bytes) -> str:
-    digest = base64.urlsafe_b64encode(hashlib.sha256(body).digest()).rstrip(b"=").decode()
-    return f"{path},sha256={digest},{len(body)}\n"
+    return f"{path},{digest_of(body)},{len(body)}\n"

@@ -57,6 +57,11 @@ def _bad(
     return problem(f"lock.{code}", what, value=value, expected=expected, advice=advice, where=where)
 
 
+def may_be_in(wheel: bytes) -> bool:
+    """Tell whether an archive could have a lock file: paths stand in an archive as they are."""
+    return FILE.encode() in wheel
+
+
 def read_lock(body: bytes, where: str, found: list[Problem]) -> tuple[Dependency, ...]:
     """Read a lock file; what is wrong with it is added to `found`.
 
