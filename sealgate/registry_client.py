@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import requests
 
+from registry import replies
 from trust import strictjson
 from trust.errors import Problem, SealgateError, problem
 from trust.evidence.bundles import MAX_BUNDLE_BYTES
@@ -96,7 +97,7 @@ class RegistryClient:
             with self.session.request(
                 method, address, timeout=TIMEOUT, allow_redirects=False, stream=True, **options
             ) as reply:
-                body = reply.raw.read(limit + 1, decode_content=True)
+                body = replies.read(reply, limit)
                 status = reply.status_code
         except (requests.RequestException, OSError) as error:
             raise RegistryRefused(

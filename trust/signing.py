@@ -17,6 +17,7 @@ from sigstore.dsse import Statement
 from sigstore.models import ClientTrustConfig
 from sigstore.oidc import IdentityToken, detect_credential
 from sigstore.sign import SigningContext
+from urllib3.exceptions import HTTPError
 
 from trust import strictjson
 from trust.errors import SealgateError, problem
@@ -97,7 +98,14 @@ class ClientCredentials:
             status = reply.status_code
             document = strictjson.loads(body, max_bytes=MAX_REPLY)
             token = document["id_token"] if status == requests.codes.ok else None
-        except (requests.RequestException, SealgateError, KeyError, TypeError, OSError) as error:
+        except (
+            requests.RequestException,
+            HTTPError,
+            SealgateError,
+            KeyError,
+            TypeError,
+            OSError,
+        ) as error:
             raise self._refused(error) from error
         if not isinstance(token, str):
             raise self._refused(f"{status}: {document}")

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from rfc3161_client import TimestampRequestBuilder, decode_timestamp_response
 from sigstore.models import Bundle
 
+from registry import replies
 from registry.errors import BadRequest, NotFound, Unavailable, Unprocessable
 from registry.services import Services
 from trust import strictjson
@@ -158,7 +159,7 @@ def _post(url: str, body: bytes, kind: str) -> tuple[int, bytes]:
         with requests.post(
             url, body, headers=headers, timeout=TIMEOUT, allow_redirects=False, stream=True
         ) as reply:
-            data = reply.raw.read(MAX_REPLY + 1, decode_content=True)
+            data = replies.read(reply, MAX_REPLY)
     except (requests.RequestException, OSError) as error:
         raise _unavailable("a signing service", type(error).__name__) from error
     if len(data) > MAX_REPLY:

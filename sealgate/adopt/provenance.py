@@ -8,13 +8,10 @@ none, the plugin says so.
 from __future__ import annotations
 
 import importlib.resources
-import json
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import urljoin, urlsplit
 
-import requests
-
+from registry.dependencies.simple import NoAnswer, SimpleApi
 from registry.pypi import attestations
 from sealgate.adopt.resolve import NotAdopted
 from trust import strictjson
@@ -25,9 +22,6 @@ from trust.identity import Identity
 from trust.wheel import Dependency
 
 MAX_BYTES: Final = 32 << 20
-TIMEOUT: Final = (5.0, 30.0)
-"""Seconds to connect, and to wait for data."""
-_JSON: Final = "application/vnd.pypi.simple.v1+json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,36 +49,24 @@ def fetch(index: str, wheel: Dependency) -> bytes | None:
     Raises:
         NotAdopted: the index gives no usable answer, or lists the file with another digest.
     """
-    page = f"{index.rstrip('/')}/{wheel.name}/"
+    api = SimpleApi(index)
     try:
-        files = json.loads(_get(page, index, _JSON))["files"]
-        (line,) = [item for item in files if item["filename"] == wheel.filename]
-        digest, address = line["hashes"]["sha256"], line.get("provenance")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _bad("the index's list of files cannot be used", error, "PEP 691 JSON") from error
-    if digest != wheel.sha256:
-        expected = f"sha256:{wheel.sha256}, as downloaded"
-        raise _bad("the index lists another file", f"sha256:{digest}", expected)
-    return None if address is None else _get(urljoin(page, str(address)), index, "*/*")
-
-
-def _get(address: str, index: str, accept: str) -> bytes:
-    if urlsplit(address).scheme not in ("https", urlsplit(index).scheme):
-        raise _bad("an address has another scheme than the index", address, "https")
-    try:
-        with requests.get(
-            address,
-            headers={"Accept": accept},
-            timeout=TIMEOUT,
-            allow_redirects=False,
-            stream=True,
-        ) as reply:
-            data: bytes = reply.raw.read(MAX_BYTES + 1, decode_content=True)
-            if reply.status_code != 200 or len(data) > MAX_BYTES:
-                value = f"status {reply.status_code}, {len(data)} bytes from {address}"
-                raise _bad("the index gives no usable answer", value, "status 200")
-    except (requests.RequestException, OSError) as error:
-        raise _bad("the index does not answer", error, f"an answer of {address}") from error
+        files = api.files(wheel.name, wheel.filename)
+        if files is None or len(files) != 1:
+            value = "no such project" if files is None else f"{len(files)} such files"
+            raise _bad("the index's list of files cannot be used", value, wheel.filename)
+        (line,) = files
+        if line.sha256 != wheel.sha256:
+            expected = f"sha256:{wheel.sha256}, as downloaded"
+            raise _bad("the index lists another file", f"sha256:{line.sha256}", expected)
+        if line.provenance is None:
+            return None
+        data = api.get(line.provenance, MAX_BYTES)
+    except NoAnswer as error:
+        found = error.problem
+        raise _bad(found.what, f"{found.value} from {found.where}", found.expected) from error
+    if data is None:
+        raise _bad("the index gives no provenance", f"status 404 from {line.provenance}", "one")
     return data
 
 

@@ -44,6 +44,8 @@ def fetch_token(authority: str, account: str, password: str, audience: str) -> s
     """
     import requests
 
+    from registry import replies
+
     url = f"{authority}/token"
     form = {
         "grant_type": "password",
@@ -55,7 +57,7 @@ def fetch_token(authority: str, account: str, password: str, audience: str) -> s
         with requests.post(
             url, data=form, timeout=TIMEOUT, allow_redirects=False, stream=True
         ) as reply:
-            body = reply.raw.read(MAX_REPLY + 1, decode_content=True)
+            body = replies.read(reply, MAX_REPLY)
         document: Any = strictjson.loads(body, max_bytes=MAX_REPLY)
     except (requests.RequestException, OSError, SealgateError) as error:
         _refuse(url, error, "check that the authority runs (`sealgate up`)")
