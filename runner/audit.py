@@ -54,7 +54,7 @@ class Recorded:
 
 
 class _Waiting:
-    """A record whose caller waits; `done` is locked until it is answered."""
+    """A record on its way; `done` is locked until it is answered."""
 
     __slots__ = ("answered", "done", "entry", "error", "given_up", "if_late", "recorded")
 
@@ -80,6 +80,34 @@ def _unavailable(what: str, value: object) -> AuditUnavailable:
             advice="try again later; the operator should look at the audit log's disk",
         )
     )
+
+
+class Appending:
+    """A record that is being appended; for one thread."""
+
+    def __init__(self, waiting: _Waiting, lock: threading.Lock, seconds: float) -> None:
+        self._waiting = waiting
+        self._lock = lock
+        self._end = time.monotonic() + seconds
+        self._seconds = seconds
+
+    def wait(self) -> Recorded:
+        """Return once the record is on disk; may be asked again.
+
+        Raises:
+            AuditUnavailable: it is not, or was not in time.
+        """
+        waiting = self._waiting
+        if not waiting.answered and not waiting.given_up:
+            waiting.done.acquire(timeout=max(0.0, self._end - time.monotonic()))
+        with self._lock:
+            if not waiting.answered or waiting.given_up:
+                waiting.given_up = True
+                raise _unavailable("it does not answer in time", f"{self._seconds} s")
+        if waiting.recorded is None:
+            error = waiting.error
+            raise _unavailable("it failed", error) from error
+        return waiting.recorded
 
 
 def encode(record: Record) -> bytes:
@@ -129,8 +157,19 @@ class Audit:
         self._writer = threading.Thread(target=self._run, name="audit-writer", daemon=True)
         self._writer.start()
 
-    def append(self, record: Record, *, if_late: Callable[[int], Record] | None = None) -> Recorded:
+    def append(self, record: Record) -> Recorded:
         """Append a record and return once it is on disk.
+
+        Args:
+            record: valid against `audit.schema.json`.
+
+        Raises:
+            AuditUnavailable: it is not, or not in time.
+        """
+        return self.begin(record).wait()
+
+    def begin(self, record: Record, *, if_late: Callable[[int], Record] | None = None) -> Appending:
+        """Begin to append a record. It counts for nothing until `wait` has returned.
 
         Args:
             record: valid against `audit.schema.json`.
@@ -138,22 +177,14 @@ class Audit:
                 gave up waiting; it is given the late record's index.
 
         Raises:
-            AuditUnavailable: it is not, or not in time.
+            AuditUnavailable: the log is closed.
         """
         waiting = _Waiting(encode(record), if_late)
         with self._lock:
             if self._closed:
                 raise _unavailable("it is closed", self.path)
             self._queue.put(waiting)
-        if not waiting.done.acquire(timeout=self._append_seconds):
-            with self._lock:
-                if not waiting.answered:
-                    waiting.given_up = True
-                    raise _unavailable("it does not answer in time", f"{self._append_seconds} s")
-        if waiting.recorded is None:
-            error = waiting.error
-            raise _unavailable("it failed", error) from error
-        return waiting.recorded
+        return Appending(waiting, self._lock, self._append_seconds)
 
     def owe(self, record: Record) -> None:
         """Have a record appended as soon as the log works, before any other; never waits."""

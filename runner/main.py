@@ -62,6 +62,9 @@ GRACE_SECONDS = 15.0
 """How long calls under way may go on when the runner is told to end."""
 LINGER_SECONDS = 0.3
 """How long their replies have to leave after that."""
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while another wants it (`sys.setswitchinterval`). What
+follows a record or a call (copies, burials) must not hold the call up whose turn it is."""
 
 _logger = logging.getLogger(__name__)
 
@@ -362,6 +365,7 @@ def serve(settings: RunnerSettings, host: str, port: int) -> None:
         SealgateError: the runner does not start.
     """
     _log_to_stderr()
+    sys.setswitchinterval(SWITCH_SECONDS)
     with open_service(settings) as service:
         server = waitress.create_server(
             service.app,

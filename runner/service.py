@@ -4,7 +4,8 @@ authenticate -> policy -> admission -> arguments -> audit -> execute -> result -
 
 Each part is injected. Whatever goes wrong anywhere ends in a reply of the one shape, and in the
 audit log; nothing is executed before its record is durable, and no result leaves before the
-record of its outcome is.
+record of its outcome is. While the record is on its way to the disk, a container is made ready
+for the call: it has the plugin's bytes, and cannot begin without the arguments (docs/adr/0024).
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Executes(Protocol):
     """What the runner needs of a sandbox."""
 
     def execute(self, job: Job) -> Execution:
-        """Execute one job; never raises for what the plugin does."""
+        """Execute one job, once `job.clear` has returned; never raises for what the plugin does."""
 
 
 class Runner:
@@ -209,28 +210,36 @@ class Runner:
         road.ticket.enter(self._decisions.facts(road, admission))
         if road.ticket.stopped:
             raise Stop("refused", road.ticket.stopped.problems)
-        before = self._clock.steady()
-        road.decision = self._audit.append(
+        before = recorded = self._clock.steady()
+        recording = self._audit.begin(
             records.admitted(road.origin, road.call, self._clock.now()),
             if_late=lambda index: self._outcome(road, "unavailable", index, (not_executed(),)),
         )
-        recorded = self._clock.steady()
-        self._metrics.phase("record", recorded - before)
-        if road.ticket.stopped:
-            return self._stopped(road, None, road.ticket.stopped)
-        road.executed = True  # or it may have been, whatever happens from here on
-        execution = self._sandbox.execute(
-            Job(
-                wheel=admission.wheel,
-                module=method.method.module,
-                qualname=method.method.qualname,
-                arguments=strictjson.dumps(request.arguments),
-                limits=admission.admitted.plugin.manifest.limits,
-                request_id=road.call.request_id,
-                level=road.policy.level_of(road.call.plugin or "", road.call.version),
-                control=road.ticket.control,
+
+        def clear() -> None:
+            nonlocal recorded
+            road.decision = recording.wait()
+            recorded = self._clock.steady()
+            self._metrics.phase("record", recorded - before)
+            road.executed = True  # or it may have been, whatever happens from here on
+
+        try:
+            execution = self._sandbox.execute(
+                Job(
+                    wheel=admission.wheel,
+                    module=method.method.module,
+                    qualname=method.method.qualname,
+                    arguments=strictjson.dumps(request.arguments),
+                    limits=admission.admitted.plugin.manifest.limits,
+                    request_id=road.call.request_id,
+                    level=road.policy.level_of(road.call.plugin or "", road.call.version),
+                    control=road.ticket.control,
+                    clear=clear,
+                )
             )
-        )
+        finally:
+            if road.decision is None:  # there was no place for the call, or the log failed
+                road.decision = recording.wait()
         # Time runs from sending the request: without any, the plugin was never sent one.
         road.executed = (
             execution.status not in ("unavailable", "stopped") or execution.usage.wall_seconds > 0

@@ -49,6 +49,12 @@ class WarmContainer:
         self._deadline = 0.0
         self._reader = frames.StreamReader(self._receive, len(protocol.READY))
         self._used = False
+        self._failed: ContainerGone | DeadlinePassed | None = None
+        self._nonce = b""
+        self._live: frames.LiveReader | None = None
+        self._begun = False
+        self.answered = False
+        """Whether it has given its one response, after which nothing runs in it."""
 
     @classmethod
     def start(
@@ -127,10 +133,38 @@ class WarmContainer:
             return False
         return False
 
-    def call(self, request: frames.Request) -> frames.Response:
-        """Send the request and read the response before the wall clock runs out.
+    def prepare(self, request: frames.Request) -> None:
+        """Send the request but for its arguments; until they come, nothing of the plugin runs.
 
-        The deadline is `request.wall_seconds` and a short grace, in which the supervisor can say
+        What goes wrong with the container is raised by `call`.
+
+        Raises:
+            ValueError: the request does not fit the protocol, or the container was used before.
+        """
+        if self._used or self._socket is None:
+            raise ValueError("a container takes one call")
+        self._used = True
+        self._nonce = secrets.token_bytes(protocol.NONCE_BYTES)
+        self._live = frames.live_reader(request)
+        frame = frames.encode_request(request, self._nonce, self._live)
+        self._hand_over(frame, request.wall_seconds + GRACE_SECONDS)
+
+    def _hand_over(self, data: bytes, seconds: float) -> None:
+        try:
+            if self._socket is None:
+                raise OSError("it was disconnected")
+            self._socket.settimeout(seconds)
+            self._socket.sendall(data)
+        except TimeoutError:
+            self._failed = DeadlinePassed("the container did not take the request")
+        except OSError as error:
+            self._failed = ContainerGone(f"the container did not take the request: {error}")
+
+    def call(self, request: frames.Request) -> frames.Response:
+        """Let the call begin, and read the response before the wall clock runs out.
+
+        Sends the whole request, unless `prepare` has sent all but the arguments. The deadline is
+        `request.wall_seconds` and a short grace, in which the supervisor can say
         itself that the time is up and hand over what the plugin had written by then.
 
         Raises:
@@ -139,23 +173,22 @@ class WarmContainer:
             ProtocolViolation: what came is not a response to this request.
             ValueError: the request does not fit the protocol, or the container was used before.
         """
-        if self._used or self._socket is None:
+        if not self._nonce:
+            self.prepare(request)
+        elif self._begun:
             raise ValueError("a container takes one call")
-        self._used = True
-        nonce = secrets.token_bytes(protocol.NONCE_BYTES)
-        live = frames.live_reader(request)
-        frame = frames.encode_request(request, nonce, live)
+        self._begun = True
+        live = self._live
         self._deadline = time.monotonic() + request.wall_seconds + GRACE_SECONDS
-        self._socket.settimeout(request.wall_seconds + GRACE_SECONDS)
-        try:
-            self._socket.sendall(frame)
-        except TimeoutError:
-            raise DeadlinePassed("the container did not take the request") from None
-        except OSError as error:
-            raise ContainerGone(f"the container did not take the request: {error}") from error
+        if self._failed is None:
+            self._hand_over(request.arguments, request.wall_seconds + GRACE_SECONDS)
+        if self._failed is not None:
+            raise self._failed
         most = frames.response_bound(request.output_bytes) + (live.bound if live else 0)
         self._reader.allow(most)
-        return frames.read_response(self._reader, nonce, request.output_bytes, live)
+        response = frames.read_response(self._reader, self._nonce, request.output_bytes, live)
+        self.answered = True
+        return response
 
     def kill(self) -> None:
         """End the container now, without waiting; whoever holds it still has to destroy it."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from runner.sandbox.control import Control
+from runner.sandbox.frames import Request
 from trust.wheel import Limits
 
 Status = Literal[
@@ -39,6 +41,8 @@ class Job:
         request_id: marks the container, for the operator.
         level: the isolation level that the policy names.
         control: ends the call while it is under way.
+        clear: called once there is a place for the call, and before anything of the plugin runs;
+            it returns when the call may begin, and raises if it must not.
     """
 
     wheel: bytes
@@ -49,6 +53,20 @@ class Job:
     request_id: str
     level: Level = "container"
     control: Control = field(default_factory=Control, repr=False, compare=False)
+    clear: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
+
+    def request(self) -> Request:
+        """Return the job as it goes into a container."""
+        return Request(
+            wheel=self.wheel,
+            module=self.module,
+            qualname=self.qualname,
+            arguments=self.arguments,
+            wall_seconds=self.limits.wall_seconds,
+            cpu_seconds=self.limits.cpu_seconds,
+            output_bytes=self.limits.output_bytes,
+            live=self.control.live,
+        )
 
     def told(
         self,

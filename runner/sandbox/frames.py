@@ -69,7 +69,7 @@ class Response:
 
 
 def encode_request(request: Request, nonce: bytes, live: LiveReader | None = None) -> bytes:
-    """Return the one frame that a container takes.
+    """Return the one frame that a container takes, but for its end, which is the arguments.
 
     Raises:
         ValueError: a part is empty or longer than the protocol allows.
@@ -99,7 +99,7 @@ def encode_request(request: Request, nonce: bytes, live: LiveReader | None = Non
         bytes(protocol.TAG_BYTES) if live is None else live.tag,
         nonce,
     )
-    return b"".join((header, module, qualname, request.arguments, request.wheel))
+    return b"".join((header, module, qualname, request.wheel))
 
 
 class StreamReader:

@@ -126,6 +126,9 @@ class Sandbox:
     def execute(self, job: Job) -> Execution:
         """Run one job in a container of its own; never raises for what a plugin or the engine does.
 
+        The container has all but the arguments when `job.clear` is called, and no line of the
+        plugin has run; what that raises is raised.
+
         Raises:
             ValueError: the job does not fit the protocol (an empty wheel, a name too long), or is
                 of another level.
@@ -151,7 +154,12 @@ class Sandbox:
             return verdict.without_response("unavailable", detail, context)
         try:
             with job.control.attached(container.kill):
-                return self._call(container, job, told, time.monotonic() - began)
+                request = job.request()
+                waited = time.monotonic() - began
+                container.prepare(request)
+                job.clear()
+                job.control.check()
+                return self._call(container, request, job, told, waited)
         except CallStopped:
             context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             return verdict.without_response("stopped", verdict.NOT_BEGUN, context)
@@ -162,18 +170,13 @@ class Sandbox:
                 self._reaper.bury(container)
 
     def _call(
-        self, container: WarmContainer, job: Job, told: dict[str, Any], waited: float
+        self,
+        container: WarmContainer,
+        request: frames.Request,
+        job: Job,
+        told: dict[str, Any],
+        waited: float,
     ) -> Execution:
-        request = frames.Request(
-            wheel=job.wheel,
-            module=job.module,
-            qualname=job.qualname,
-            arguments=job.arguments,
-            wall_seconds=job.limits.wall_seconds,
-            cpu_seconds=job.limits.cpu_seconds,
-            output_bytes=job.limits.output_bytes,
-            live=job.control.live,
-        )
         began = time.monotonic()
 
         def context() -> verdict.Context:

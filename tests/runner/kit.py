@@ -142,6 +142,9 @@ class RecordingSandbox:
         self.behave: Callable[[Job], Execution] = executed
 
     def execute(self, job: Job) -> Execution:
+        job.clear()
+        if job.control.stopped:
+            return executed(job, status="stopped", result=None, usage=Usage(0.0))
         self.jobs.append(job)
         if self.log is not None:
             self.records_before.append(records_of(self.log))

@@ -114,9 +114,9 @@ def test_a_record_that_comes_late_is_followed_by_what_became_of_it(
 
     monkeypatch.setattr(MerkleLog, "append_many", slow)
     with pytest.raises(AuditUnavailable):
-        audit.append(
+        audit.begin(
             {"n": 1, "problems": []}, if_late=lambda index: {"after": index, "problems": []}
-        )
+        ).wait()
     deadline = time.monotonic() + 10
     while audit.reader.size < 2 and time.monotonic() < deadline:
         time.sleep(0.05)

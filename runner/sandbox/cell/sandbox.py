@@ -231,24 +231,17 @@ class CellSandbox:
             context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             parts = (error.problem.what, error.problem.value, error.problem.advice)
             return verdict.without_response("unavailable", ": ".join(filter(None, parts)), context)
+        waited = time.monotonic() - began
         try:
-            return self._call(container, job, told, time.monotonic() - began)
+            job.clear()
+            return self._call(container, job, told, waited)
         finally:
             home.give_back(container)
 
     def _call(
         self, container: CellContainer, job: Job, told: dict[str, Any], waited: float
     ) -> Execution:
-        request = frames.Request(
-            wheel=job.wheel,
-            module=job.module,
-            qualname=job.qualname,
-            arguments=job.arguments,
-            wall_seconds=job.limits.wall_seconds,
-            cpu_seconds=job.limits.cpu_seconds,
-            output_bytes=job.limits.output_bytes,
-            live=job.control.live,
-        )
+        request = job.request()
         began = time.monotonic()
 
         def context() -> verdict.Context:

@@ -55,6 +55,7 @@ class CompiledWheelLoader(wheelfinder.WheelLoader):
             zipfile.BadZipFile: the wheel is no archive.
         """
         self._wheel = wheel
+        self._ahead = {}
         try:
             # in a cell, of a cell
             self._names, self._folders, self._compiled = marshal.loads(compiled)  # noqa: S302

@@ -1,10 +1,13 @@
 """The frames between runner, supervisor and worker: layouts, codes and hard bounds.
 
 All integers are unsigned and big-endian. The runner sends one `REQUEST`, followed by the module
-name, the qualified name, the arguments and the wheel; it gets `READY` before that and one
+name, the qualified name, the wheel and the arguments; it gets `READY` before that and one
 `RESPONSE` after it, followed by the result, stdout and stderr. Between the two come `LOG` frames,
 each followed by its data, if the request asked for them. The worker gets a `TASK`, followed
 by the same four parts, and never nonce or tag; it hands back one `ANSWER`, followed by its payload.
+
+The arguments come last, and may come later: until the worker has them all, it runs nothing of the
+wheel. The runner holds them back until the call's record is durable.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ READY = b"SGR1"
 """What the supervisor writes when it waits for its one request."""
 
 # The last character of a magic is the version of its layout.
-REQUEST_MAGIC = b"SGQ2"
+REQUEST_MAGIC = b"SGQ3"
 LOG_MAGIC = b"SGL1"
 RESPONSE_MAGIC = b"SGA1"
 MAGIC_BYTES = 4

@@ -8,7 +8,8 @@ Rules, in order:
 3. It writes READY and reads one request from stdin. The worker gets everything but the nonce.
 4. It takes one answer from the result pipe, and stdout and stderr from theirs, all bounded; if
    the request asked for it, these are told as they come, without ever waiting for the runner.
-5. It writes one response with the nonce, kills every process, and exits.
+5. It writes one response with the nonce, kills every process, and exits when stdin ends, which
+   is when the runner has answered its caller, or soon.
 
 Anything that it does not expect ends the container without a response, which the runner reads as
 a violation of the protocol. When stdin ends, the runner is gone, and so is the container.
@@ -36,6 +37,9 @@ PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 STACK_BYTES = 8 << 20
 TICK_SECONDS = 0.05
+LINGER_SECONDS = 1.0
+"""The longest wait, after the response, for the runner to end the container. Its end costs the
+host more processor time than the call did, and would take it from the answer to the caller."""
 CHUNK = 1 << 16
 TASK_FD = 3
 ANSWER_FD = 4
@@ -238,15 +242,20 @@ def _usage_first(meters: Meters, parts: tuple[int, int, int, int | None]) -> tup
 
 
 def _forward(stdin: int, task: int, header: tuple[Any, ...]) -> None:
-    """Hand the request's four parts, but not the nonce, to the worker as they come."""
+    """Hand the request's four parts, but not the nonce, to the worker as they come.
+
+    The last part may be long in coming. A worker that did not live to take it has an exit code.
+    """
     _, wheel, arguments, module, name, _, cpu, output, *_ = header
-    _write(task, protocol.TASK.pack(wheel, arguments, module, name, cpu, output))
+    with contextlib.suppress(BrokenPipeError):
+        _write(task, protocol.TASK.pack(wheel, arguments, module, name, cpu, output))
     left = wheel + arguments + module + name
     while left:
         chunk = os.read(stdin, min(CHUNK, left))
         if not chunk:
             os._exit(EXIT_END_OF_INPUT)
-        _write(task, chunk)
+        with contextlib.suppress(BrokenPipeError):
+            _write(task, chunk)
         left -= len(chunk)
     os.close(task)
 
@@ -298,10 +307,7 @@ def main() -> NoReturn:
         os._exit(EXIT_BAD_REQUEST)
     meters.begin()
     call = _Call(header, pid, meters)
-    try:
-        _forward(stdin, task_write, header)
-    except BrokenPipeError:
-        os._exit(EXIT_BAD_REQUEST)
+    _forward(stdin, task_write, header)
     outlet = Outlet(stdout)
     if header[8] == protocol.LIVE:
         call.live = Live(outlet, call.log_frame)
@@ -310,6 +316,7 @@ def main() -> NoReturn:
     outlet.finish(frame)
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
+    select.select([stdin], [], [], LINGER_SECONDS)
     os._exit(0)
 
 

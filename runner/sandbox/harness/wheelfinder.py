@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.machinery
 import io
 import sys
@@ -27,6 +28,7 @@ class WheelLoader:
 
     def __init__(self, wheel: bytes) -> None:
         """Open the wheel, or a plugin's with those that it locks; raises zipfile.BadZipFile."""
+        self._ahead: dict[str, Any] = {}
         self._archives: dict[str, zipfile.ZipFile] = {}
         for part in closure.split(wheel):
             archive = zipfile.ZipFile(io.BytesIO(part))
@@ -96,9 +98,25 @@ class WheelLoader:
         return ROOT + self._member(fullname)[0]
 
     def get_code(self, fullname: str) -> Any:
-        """Compile a module."""
+        """Compile a module, or hand over what was compiled ahead."""
+        code = self._ahead.pop(fullname, None)
+        if code is not None:
+            return code
         member = self._member(fullname)[0]
         return compile(self._read(member), ROOT + member, "exec", dont_inherit=True)
+
+    def compile_ahead(self, fullname: str) -> None:
+        """Compile a module and the packages around it, as far as that goes; run none of it.
+
+        Only before the loader is on `sys.meta_path`: a source names its encoding, and Python
+        imports the codec.
+        """
+        parts = fullname.split(".")
+        for count in range(1, len(parts) + 1):
+            name = ".".join(parts[:count])
+            # what is wrong with it is met again by the import, and is its answer
+            with contextlib.suppress(Exception):
+                self._ahead[name] = self.get_code(name)
 
     def exec_module(self, module: ModuleType) -> None:
         """Run a module's code in its namespace."""

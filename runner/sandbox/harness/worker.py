@@ -118,13 +118,24 @@ def run(task: int, answer: int) -> None:
     wheel_bytes, argument_bytes, module_bytes, name_bytes, cpu_seconds, output_bytes = header
     module = _read(task, module_bytes).decode()
     qualname = _read(task, name_bytes).decode()
-    arguments = _read(task, argument_bytes)
     wheel = _read(task, wheel_bytes)
-    os.close(task)
     _limit(cpu_seconds)
+    loader: wheelfinder.WheelLoader | None = None
+    wrong: BaseException | None = None
+    try:
+        loader = wheelfinder.WheelLoader(wheel)
+        loader.compile_ahead(module)
+    except Exception as error:  # noqa: BLE001 - what is wrong with a wheel is the call's answer
+        wrong = error
+    # whoever waits here has run nothing of the wheel, and cannot: nothing imports from it yet
+    arguments = _read(task, argument_bytes)
+    os.close(task)
 
     def work() -> bytes:
-        return call(wheelfinder.install(wheel), module, qualname, arguments)
+        if loader is None:
+            raise wrong or RuntimeError("no wheel")
+        sys.meta_path.append(loader)
+        return call(loader, module, qualname, arguments)
 
     finish(answer, output_bytes, work)
 

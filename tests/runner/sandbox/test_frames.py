@@ -160,7 +160,7 @@ def test_the_request_carries_what_it_says() -> None:
     frame = frames.encode_request(request, NONCE)
     header = protocol.REQUEST.unpack(frame[: protocol.REQUEST.size])
     assert header == (protocol.REQUEST_MAGIC, 5, 2, 6, 4, 2500, 3, 4096, 0, bytes(16), NONCE)
-    assert frame[protocol.REQUEST.size :] == b"modulename{}wheel"
+    assert frame[protocol.REQUEST.size :] == b"modulenamewheel"
 
 
 def test_the_image_carries_the_runners_own_protocol() -> None:
