@@ -11,6 +11,7 @@ from runner.sandbox import Sandbox
 from runner.sandbox.engine import Engine
 from runner.sandbox.image import ensure
 from tests.runner.kit import Site, TestRegistry
+from tests.support.engines import OwnEngine, own_engine
 from tests.support.evidence import TrustFixture
 
 
@@ -47,3 +48,25 @@ def site(tmp_path: Path, trust_fixture: TrustFixture, registry: TestRegistry) ->
     made = Site(tmp_path, trust_fixture, registry)
     made.release()
     return made
+
+
+@pytest.fixture(scope="module")
+def engine(image_id: str) -> Iterator[OwnEngine]:
+    """A Docker engine of the module's own, with the runtime image."""
+    with own_engine() as own:
+        own.load(image_id)
+        yield own
+
+
+@pytest.fixture
+def engine_site(
+    tmp_path: Path,
+    trust_fixture: TrustFixture,
+    registry: TestRegistry,
+    image_id: str,
+    engine: OwnEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Site:
+    """A runner's surroundings in which DOCKER_HOST names that engine; nothing is published."""
+    monkeypatch.setenv("DOCKER_HOST", engine.url)
+    return Site(tmp_path, trust_fixture, registry, image_id)
