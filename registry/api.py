@@ -13,6 +13,7 @@ from flask import Blueprint, Response, jsonify, request, send_file
 from flask.typing import ResponseReturnValue
 
 from registry import intake, jsonviews, queries, reviews
+from registry.accounts.authorization import check_token
 from registry.dependencies import store as locked
 from registry.errors import BadRequest, Conflict, NotFound, UnsupportedMedia
 from registry.openapi import document
@@ -74,7 +75,7 @@ def _download(data: bytes, sha256: str, mimetype: str, filename: str, caching: s
 def submit() -> ResponseReturnValue:
     """Take a wheel and its author's bundle."""
     services = current()
-    result = intake.submit_form(services, request)
+    result = intake.submit_form(services, request, check_token)
     view = jsonviews.version(queries.version(services, result.name, result.version), _base())
     response = jsonify(view)
     response.status_code = 201 if result.created else 200

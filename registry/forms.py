@@ -77,9 +77,9 @@ def files(
     return found
 
 
-def many(request: Request, name: str) -> list[bytes]:
-    """Return the contents of every file of a field that may be there several times."""
-    return [part.stream.read() for part in request.files.getlist(name)]
+def many(request: Request, name: str) -> list[tuple[str, bytes]]:
+    """Return (file name, contents) of every file of a field that may be there several times."""
+    return [(part.filename or "", part.stream.read()) for part in request.files.getlist(name)]
 
 
 def _bad(name: str, value: str, what: str) -> Problem:

@@ -2,7 +2,8 @@
 
 Every front (API, web form, others) comes through `submit`. The rules, in order:
  1. bounds of size;
- 2. the wheel is read strictly; every structural problem is reported together;
+ 2. the wheel is read strictly; every structural problem is reported together; whoever is connected
+    may submit the plugin that it is (an API token may be good for other plugins only);
  3. the bundle verifies, states the publication of exactly this file, and its signer's issuer is
     trusted;
  4. the name is free and like no other, or belongs to this signer;
@@ -13,17 +14,19 @@ Then blobs and rows are stored in one transaction. A refusal at any rule stores 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TypeAlias
 
 from flask import Request
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from registry import coremetadata, evidence, forms, manifests
+from registry import coremetadata, evidence, manifests
+from registry.dependencies import sent
 from registry.dependencies import store as locked
+from registry.dependencies.sent import Sent
 from registry.errors import Conflict, Forbidden, TooLarge, Unprocessable
 from registry.models import Plugin as PluginRow
 from registry.models import TimelineRow, Version
@@ -37,10 +40,9 @@ from trust.evidence.bundles import VerifiedStatement
 from trust.identity import Identity
 from trust.outcomes import Failed, Passed
 from trust.revocation import Facts
-from trust.wheel.bounds import MAX_DEPENDENCIES
 
-DEPENDENCY: Final = "dependency"
-"""The form's field for locked wheels; it may be there several times."""
+Permit: TypeAlias = Callable[[str], None]
+"""Raises Forbidden where whoever is connected may not submit the plugin of this name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,9 @@ def submit(
     filename: str,
     data: bytes,
     bundle: bytes,
-    dependencies: Sequence[bytes] = (),
+    dependencies: Sequence[Sent] = (),
+    *,
+    permit: Permit,
 ) -> Accepted:
     """Take a submission.
 
@@ -73,16 +77,20 @@ def submit(
         data: the wheel's bytes.
         bundle: the author's Sigstore bundle (JSON).
         dependencies: wheels that the plugin's lock names, as many as the author sends.
+        permit: judges whoever is connected by the name in the wheel's own METADATA; who acts is
+            the bundle's signer all the same.
 
     Raises:
         TooLarge: the wheel or the bundle exceeds its bound.
         Unprocessable: the wheel is refused, or the bundle does not verify or is not about it.
-        Forbidden: the signer's issuer is not trusted, or the name belongs to somebody else.
+        Forbidden: `permit` refuses, the signer's issuer is not trusted, or the name belongs to
+            somebody else.
         Conflict: the version exists with other bytes.
         OutOfSpace: the disk is full.
         Unavailable: the stores or the trust material cannot be used.
     """
     plugin = _read(services, filename, data)
+    permit(plugin.name)
     verified = evidence.verify(
         services.trust.verifier(), bundle, step="submit", filename=filename, sha256=plugin.sha256
     )
@@ -123,7 +131,11 @@ def _read(services: Services, filename: str, data: bytes) -> wheel.Plugin:
 
 
 def check(
-    services: Services, filename: str, data: bytes, signer: Identity | None
+    services: Services,
+    filename: str,
+    data: bytes,
+    signer: Identity | None,
+    dependencies: Sequence[Sent] = (),
 ) -> Passed[wheel.Plugin] | Failed:
     """Say what a submission of this wheel would be refused for, whoever signs; store nothing.
 
@@ -132,6 +144,7 @@ def check(
         filename: the wheel's file name.
         data: the wheel's bytes.
         signer: who is expected to sign; None where that is not known yet.
+        dependencies: wheels that the plugin's lock names, as in `submit`.
 
     Raises:
         Unavailable: the database does not answer.
@@ -141,7 +154,9 @@ def check(
         with services.database.read() as session:
             holder = session.scalar(select(PluginRow).where(PluginRow.name == plugin.name))
             expected = signer or (holder.owner if holder else Identity("", ""))
-            _check_against_stored(services, session, plugin, expected)
+            existing = _check_against_stored(services, session, plugin, expected)
+        if existing is None:
+            locked.check(services, plugin, dependencies)
     except (TooLarge, Unprocessable, Forbidden, Conflict) as refusal:
         return Failed(refusal.problems)
     return Passed(plugin)
@@ -232,7 +247,7 @@ def _store(
     data: bytes,
     bundle: bytes,
     verified: VerifiedStatement,
-    dependencies: Sequence[bytes],
+    dependencies: Sequence[Sent],
 ) -> Accepted:
     now = services.clock()
     signer = verified.identity
@@ -284,26 +299,28 @@ def _store(
                 problems=[],
             )
         )
-        locked.add(session, batch, version.id, plugin, dependencies)
+        locked.add(session, batch, version.id, plugin, [item.data for item in dependencies])
         session.flush()
         batch.put(data)
         batch.put(bundle)
     return Accepted(plugin.name, plugin.version, created=True)
 
 
-def submit_form(services: Services, request: Request) -> Accepted:
+def submit_form(services: Services, request: Request, permit: Permit) -> Accepted:
     """Take a submission from a form with the files `wheel`, `bundle` and any `dependency`.
 
     A PEP 740 attestation in place of the bundle is taken for the bundle that it stands for.
+
+    Args:
+        services: the registry's parts.
+        request: the request.
+        permit: as in `submit`.
 
     Raises:
         RegistryError: the form is malformed, or `submit` refuses.
         RequestEntityTooLarge: the body exceeds the application's bound.
     """
-    if request.max_content_length is not None:
-        request.max_content_length += services.settings.max_dependency_bytes
-    request.max_form_parts = MAX_DEPENDENCIES + 16
-    found = forms.files(request, ("wheel", "bundle"), several=(DEPENDENCY,))
+    found, wheels = sent.read(services, request, ("wheel", "bundle"))
     (filename, data), (_, signed) = found["wheel"], found["bundle"]
-    sent = forms.many(request, DEPENDENCY)
-    return submit(services, filename, data, attestations.bundle_of(signed), sent)
+    bundle = attestations.bundle_of(signed)
+    return submit(services, filename, data, bundle, wheels, permit=permit)

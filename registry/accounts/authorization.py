@@ -15,6 +15,7 @@ No line lets a session or a token do what a bundle must say: submit, approve, re
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -34,6 +35,8 @@ from registry.services import Services, current
 from registry.web.security import require_same_origin
 from trust.errors import Problem, problem
 from trust.identity import Identity
+
+log = logging.getLogger("registry.accounts")
 
 RATES = "sealgate.rates"
 """Key of the application's `Rates` in `app.extensions`."""
@@ -79,7 +82,7 @@ TABLE: Mapping[tuple[str, str], Line] = {
     ("GET", "/plugins/<name>/<version>/live"): Line(PUBLIC),
     ("GET", "/submit"): Line(PUBLIC),
     ("POST", "/submit/check"): Line(PUBLIC, rate=Rate.UPLOAD),
-    ("POST", "/submit"): Line(BUNDLE, Scope.SUBMIT, Rate.UPLOAD),
+    ("POST", "/submit"): Line(BUNDLE, Scope.SUBMIT, Rate.UPLOAD, any_plugin=True),
     ("GET", "/mine"): Line(SIGNED_IN),
     ("POST", "/plugins/<name>/<version>/answers"): Line(SIGNED_IN),
     ("POST", "/plugins/<name>/transfer"): Line(AUTHOR),
@@ -116,7 +119,7 @@ TABLE: Mapping[tuple[str, str], Line] = {
     ("GET", "/_/oidc/audience"): Line(PUBLIC),
     ("POST", "/_/oidc/mint-token"): Line(PUBLIC, rate=Rate.TOKENS),
     # The JSON API.
-    ("POST", "/api/v1/submissions"): Line(BUNDLE, Scope.SUBMIT, Rate.UPLOAD),
+    ("POST", "/api/v1/submissions"): Line(BUNDLE, Scope.SUBMIT, Rate.UPLOAD, any_plugin=True),
     ("GET", "/api/v1/plugins"): Line(PUBLIC),
     ("GET", "/api/v1/plugins/<name>"): Line(PUBLIC),
     ("GET", "/api/v1/plugins/<name>/<version>"): Line(PUBLIC),
@@ -218,6 +221,25 @@ def token_for_other(plugin: str) -> Denied:
         plugin,
         "a token for this plugin, or for any",
     )
+
+
+def check_token(plugin: str) -> None:
+    """Hold the current request's token, if it presents one, against the plugin that it is about.
+
+    For views of lines with `any_plugin`, which learn the plugin from what was sent.
+
+    Args:
+        plugin: the normalised name, as the wheel's own METADATA has it.
+
+    Raises:
+        Forbidden: the token is good for other plugins only.
+    """
+    token = current_actor().token
+    if token is None:
+        return
+    if not token.covers(plugin):
+        raise Forbidden(token_for_other(plugin).why)
+    log.info("upload of %s with the token %r of %s", plugin, token.name, token.owner)
 
 
 def _denied(code: str, what: str, value: str, expected: str) -> Denied:
@@ -342,4 +364,4 @@ def _headers(response: Response) -> Response:
     return response
 
 
-__all__ = ["TABLE", "Access", "Line", "decide", "enforce", "install", "is_admin"]
+__all__ = ["TABLE", "Access", "Line", "check_token", "decide", "enforce", "install", "is_admin"]

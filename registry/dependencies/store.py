@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, object_session
 from registry.blobs import Batch
 from registry.dependencies.index import Index
 from registry.dependencies.models import LockedWheel
+from registry.dependencies.sent import FIELD, Sent
 from registry.errors import NotFound, Unprocessable
 from registry.lookup import find
 from registry.models import Version
@@ -21,7 +22,7 @@ from trust.errors import Problem, problem
 from trust.outcomes import Failed
 
 
-def check(services: Services, plugin: wheel.Plugin, sent: Sequence[bytes]) -> None:
+def check(services: Services, plugin: wheel.Plugin, sent: Sequence[Sent]) -> None:
     """Check what was sent as a plugin's dependencies, before anything is stored.
 
     Whatever the lock names must be sent, be here already, or be to be had from the index.
@@ -30,20 +31,22 @@ def check(services: Services, plugin: wheel.Plugin, sent: Sequence[bytes]) -> No
         Unprocessable: something else was sent, or a locked wheel is missing or not accepted.
     """
     locked = {item.sha256: item for item in plugin.dependencies}
-    data = {hashlib.sha256(item).hexdigest(): item for item in sent}
-    problems: list[Problem] = [
-        problem(
-            "registry.dependency-not-locked",
-            "a file was sent as a dependency that the plugin's lock does not name",
-            value=f"sha256:{digest}",
-            expected=", ".join(sorted(locked)) or "no dependency",
-            advice="send only the wheels that pylock.toml names",
-            where="dependency",
-        )
-        for digest in data
-        if digest not in locked
-    ]
+    named = {item.filename: item for item in plugin.dependencies}
+    data: dict[str, bytes] = {}
+    problems: list[Problem] = []
+    differ: set[str] = set()
+    for item in sent:
+        digest = hashlib.sha256(item.data).hexdigest()
+        if digest in locked:
+            data[digest] = item.data
+        elif item.filename in named:
+            differ.add(named[item.filename].sha256)
+            problems.append(_differs(item.filename, digest, named[item.filename]))
+        else:
+            problems.append(_not_locked(item.filename, digest, locked))
     for digest, dependency in locked.items():
+        if digest in differ:
+            continue
         if digest not in data and services.blobs.has(digest):
             data[digest] = services.blobs.read(digest)
         if digest not in data and services.settings.dependency_index is None:
@@ -53,9 +56,9 @@ def check(services: Services, plugin: wheel.Plugin, sent: Sequence[bytes]) -> No
                     f"the wheel of the dependency {dependency.name} was not sent",
                     value=dependency.filename,
                     expected=f"a file with sha256:{digest}",
-                    advice="send the locked wheels with the plugin (`sealgate submit "
-                    "--dependencies FOLDER`); this registry fetches none",
-                    where="dependency",
+                    advice="send the locked wheels with the plugin: choose them in the form, or "
+                    "`sealgate submit --dependencies FOLDER`; this registry fetches none",
+                    where=FIELD,
                 )
             )
     if not problems and data.keys() >= locked.keys():
@@ -64,6 +67,28 @@ def check(services: Services, plugin: wheel.Plugin, sent: Sequence[bytes]) -> No
             problems += outcome.problems
     if problems:
         raise Unprocessable(problems)
+
+
+def _not_locked(filename: str, digest: str, locked: Collection[str]) -> Problem:
+    return problem(
+        "registry.dependency-not-locked",
+        "a file was sent as a dependency that the plugin's lock does not name",
+        value=f"{filename} sha256:{digest}",
+        expected=", ".join(sorted(locked)) or "no dependency",
+        advice="send only the wheels that pylock.toml names",
+        where=FIELD,
+    )
+
+
+def _differs(filename: str, digest: str, dependency: wheel.Dependency) -> Problem:
+    return problem(
+        "registry.dependency-differs",
+        f"the wheel of the dependency {dependency.name} is another file than the lock names",
+        value=f"{filename} sha256:{digest}",
+        expected=f"sha256:{dependency.sha256}",
+        advice="send the file that was locked, or lock this one and build the plugin again",
+        where=FIELD,
+    )
 
 
 def add(

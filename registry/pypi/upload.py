@@ -6,22 +6,17 @@ one, says who is connected and is held to its plugins; other passwords are not l
 
 from __future__ import annotations
 
-import logging
-
 from flask import Response, request
 from flask.typing import ResponseReturnValue
 
 from registry import evidence, intake
-from registry.accounts.actors import current_actor
-from registry.accounts.authorization import token_for_other
-from registry.errors import BadRequest, Forbidden, Unprocessable
+from registry.accounts.authorization import check_token
+from registry.errors import BadRequest, Unprocessable
 from registry.pypi import attestations, form
 from registry.services import current
 from trust import strictjson, wheel
 from trust.errors import problem
 from trust.outcomes import Passed
-
-log = logging.getLogger("registry.accounts")
 
 HOW = "`sealgate attest WHEEL --account YOU` writes it beside the wheel"
 
@@ -35,13 +30,11 @@ def upload() -> ResponseReturnValue:
     sent = form.read(request)
     attested = _attested(sent)
     bundle = b""
-    plugin = _plugin(sent, services.settings.max_upload_bytes)
-    if plugin is not None:
-        _check_token(plugin)
+    if _reads_well(sent, services.settings.max_upload_bytes):
         form.check(sent)
         bundle = _bundle(attested)
     # Else the intake refuses the wheel, in the words of every door, before it looks at the bundle.
-    accepted = intake.submit(services, sent.filename, sent.content, bundle)
+    accepted = intake.submit(services, sent.filename, sent.content, bundle, permit=check_token)
     place = f"{services.settings.base_url}/plugins/{accepted.name}/{accepted.version}"
     news = "was accepted and waits for the scan" if accepted.created else "was there already"
     return Response(
@@ -49,21 +42,11 @@ def upload() -> ResponseReturnValue:
     )
 
 
-def _plugin(sent: form.Upload, limit: int) -> str | None:
-    """Return the name of the plugin in a wheel; None for what the intake will refuse."""
-    if len(sent.content) > limit:
-        return None
-    outcome = wheel.inspect_wheel(sent.content, sent.filename)
-    return outcome.value.name if isinstance(outcome, Passed) else None
-
-
-def _check_token(plugin: str) -> None:
-    token = current_actor().token
-    if token is None:
-        return
-    if not token.covers(plugin):
-        raise Forbidden(token_for_other(plugin).why)
-    log.info("upload of %s with the token %r of %s", plugin, token.name, token.owner)
+def _reads_well(sent: form.Upload, limit: int) -> bool:
+    """Tell whether a wheel is there that the intake will read; what it says needs its METADATA."""
+    return len(sent.content) <= limit and isinstance(
+        wheel.inspect_wheel(sent.content, sent.filename), Passed
+    )
 
 
 def _attested(sent: form.Upload) -> bytes:

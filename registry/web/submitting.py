@@ -13,7 +13,9 @@ from flask import Response as FlaskResponse
 from flask import jsonify, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from registry import forms, intake
+from registry import intake
+from registry.accounts import authorization
+from registry.dependencies import sent
 from registry.httperrors import status_of
 from registry.services import current
 from registry.signin import sessions
@@ -23,6 +25,7 @@ from registry.web.security import require_same_origin
 from trust.errors import Problem, SealgateError
 from trust.outcomes import Failed
 from trust.wheel import Plugin
+from trust.wheel.bounds import MAX_DEPENDENCIES
 
 JSON = "application/json"
 
@@ -51,13 +54,17 @@ class Checked:
 
 def facts(plugin: Plugin) -> list[tuple[str, str]]:
     """Return what was read of an accepted wheel: (name, value) in the order of reading."""
-    return [
+    found = [
         ("Plugin", f"{plugin.name} {plugin.version}"),
         ("Summary", plugin.summary),
         ("SHA-256", plugin.sha256),
         ("Size", f"{size(plugin.size)}, {len(plugin.members)} files"),
         ("Methods", ", ".join(plugin.manifest.methods)),
     ]
+    if plugin.dependencies:
+        locked = ", ".join(f"{item.name} {item.version}" for item in plugin.dependencies)
+        found.append(("Locked wheels", f"{len(plugin.dependencies)}: {locked}"))
+    return found
 
 
 def form() -> FlaskResponse:
@@ -66,17 +73,20 @@ def form() -> FlaskResponse:
 
 
 def check() -> FlaskResponse | tuple[FlaskResponse, int]:
-    """Read a wheel and say all that is wrong with it; nothing is stored."""
+    """Read a wheel, and its locked wheels, and say all that is wrong; nothing is stored."""
     require_same_origin(request)
     wants_json = JSON in request.headers.get("Accept", "")
+    services = current()
     try:
-        filename, data = forms.files(request, ("wheel",), ignored=("bundle",))["wheel"]
+        found, wheels = sent.read(services, request, ("wheel",), ignored=("bundle",))
     except SealgateError as refusal:
         if wants_json:
-            raise
+            return jsonify(Checked("", None, refusal.problems).as_dict()), status_of(refusal)
         return _page(refusal.problems), status_of(refusal)
+    filename, data = found["wheel"]
     account = sessions.state()
-    outcome = intake.check(current(), filename, data, account.person if account else None)
+    person = account.person if account else None
+    outcome = intake.check(services, filename, data, person, wheels)
     if isinstance(outcome, Failed):
         checked = Checked(filename, None, outcome.problems)
     else:
@@ -87,11 +97,11 @@ def check() -> FlaskResponse | tuple[FlaskResponse, int]:
 
 
 def send() -> Response | tuple[FlaskResponse, int]:
-    """Take a wheel and its bundle; go to the version's page, or show every refusal together."""
+    """Take a wheel, its bundle and its locked wheels; show the version, or every refusal."""
     require_same_origin(request)
     services = current()
     try:
-        accepted = intake.submit_form(services, request)
+        accepted = intake.submit_form(services, request, authorization.check_token)
     except SealgateError as refusal:
         return _page(refusal.problems), status_of(refusal)
     return redirect(url_for("web.version", name=accepted.name, version=accepted.version), 303)
@@ -105,6 +115,9 @@ def _page(problems: tuple[Problem, ...], checked: Checked | None = None) -> Flas
         checked=checked,
         facts=facts(checked.plugin) if checked and checked.plugin else [],
         max_bytes=current().settings.max_upload_bytes,
+        max_dependencies=MAX_DEPENDENCIES,
+        max_dependency_bytes=current().settings.max_dependency_bytes,
+        fetches=current().settings.dependency_index is not None,
         issuers=sorted(current().settings.trusted_issuers),
         signing=offer,
     )

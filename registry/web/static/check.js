@@ -1,4 +1,5 @@
-// Checks a wheel as soon as it is chosen: the registry reads it, stores nothing, says all at once.
+// Checks a wheel, and the wheels that it locks, as soon as they are chosen: the registry reads them,
+// stores nothing, says all at once.
 
 import { icon, make } from "./dom.js";
 
@@ -24,7 +25,7 @@ function refused(found) {
   const count = found.problems.length;
   const title = make("h3", {}, icon("bad"), `Would be refused for ${count} reason${count === 1 ? "" : "s"}`);
   const list = make("ol", { class: "problems" }, ...found.problems.map(problem));
-  return make("section", { class: "notice bad" }, title, make("p", {}, "Nothing is signed or stored. Mend all of it, build again, and choose the new file."), list);
+  return make("section", { class: "notice bad" }, title, make("p", {}, "Nothing is signed or stored. Mend all of it, and choose the files again."), list);
 }
 
 function accepted(found) {
@@ -38,7 +39,9 @@ class Check {
     this.form = form;
     this.region = region;
     this.input = form.elements.wheel;
+    this.locked = form.elements.dependency;
     this.input.addEventListener("change", () => this.chosen());
+    this.locked?.addEventListener("change", () => this.chosen());
     if (this.input.files.length) this.chosen();
   }
 
@@ -55,6 +58,7 @@ class Check {
     this.say(make("p", { class: "help" }, "Reading the wheel …"));
     const body = new FormData();
     body.append("wheel", file, file.name);
+    for (const wheel of this.locked?.files ?? []) body.append("dependency", wheel, wheel.name);
     try {
       const response = await fetch(this.form.dataset.check, {
         method: "POST",
@@ -62,7 +66,9 @@ class Check {
         headers: { Accept: "application/json" },
         signal: this.attempt.signal,
       });
-      if (!response.ok) throw new Error(response.status === 413 ? "the file is too large" : `status ${response.status}`);
+      if (!response.headers.get("Content-Type")?.startsWith("application/json")) {
+        throw new Error(response.status === 413 ? "what was chosen is too large" : `status ${response.status}`);
+      }
       const found = await response.json();
       this.form.classList.toggle("refused", !found.accepted);
       this.say(found.accepted ? accepted(found) : refused(found));

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -110,11 +111,34 @@ def test_a_token_uploads_its_plugins_only(town: Town) -> None:
     assert (reply.status_code, code(reply)) == (403, "accounts.token-plugin")
     assert town.registry.client.get("/api/v1/plugins/other-plugin").status_code == 404
     assert upload(town, token).status_code == 200
-    # Elsewhere the plugin is known too late: such a token is refused outright.
-    reply = town.client().post(
-        "/api/v1/submissions", headers={"Authorization": f"Bearer {token}"}, data={"x": "y"}
-    )
-    assert (reply.status_code, code(reply)) == (403, "accounts.token-plugin")
+
+
+def test_a_token_submits_its_plugins_only_by_the_name_in_the_wheel(town: Town) -> None:
+    token = town.token(AUTHOR, ["submit"], ["example-plugin"])
+    bearer = {"Authorization": f"Bearer {token}"}
+
+    def submit(name: str, address: str, headers: dict[str, str], called: str = "") -> TestResponse:
+        filename, wheel = make_wheel(name=name)
+        bundle = town.registry.trust.submit(filename, wheel)
+        files = {
+            "wheel": (io.BytesIO(wheel), called or filename),
+            "bundle": (io.BytesIO(bundle), "bundle.json"),
+        }
+        return town.client().post(address, data=files, headers=bearer | headers)
+
+    api = "/api/v1/submissions"
+    refused = submit("other-plugin", api, {})
+    assert (refused.status_code, code(refused)) == (403, "accounts.token-plugin")
+    assert refused.get_json()["problems"][0]["value"] == "other-plugin"
+    page = submit("other-plugin", "/submit", OWN)
+    assert (page.status_code, "accounts.token-plugin" in page.text) == (403, True)
+    # The file's name is a claim like another: what METADATA says counts.
+    claimed = submit("other-plugin", api, {}, make_wheel(name="example-plugin")[0])
+    assert claimed.status_code == 422
+    for name in ("other-plugin", "example-plugin"):
+        assert town.registry.client.get(f"/api/v1/plugins/{name}").status_code == 404
+    assert submit("example-plugin", api, {}).status_code == 201
+    assert submit("example-plugin", "/submit", OWN).status_code == 303
 
 
 def test_a_token_writes_comments(town: Town) -> None:

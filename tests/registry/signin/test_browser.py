@@ -20,6 +20,7 @@ from sealgate.settings import registry_settings
 from tests.registry.signin.site import ALICE, REVIEWERS, Site
 from tests.registry.web import browser, hostile, plugins
 from tests.registry.web.stage import Stage
+from tests.support.dependencies import make_dependent, make_library
 from tests.support.evidence import answers
 from tests.support.wheels import make_wheel
 from trust.evidence import statements
@@ -281,6 +282,23 @@ def test_findings_are_acknowledged_and_signed_in_the_page(
     confirm(other, site, BOB, "Sign the approval")
     expect(other).to_have_url(f"{site.url}/plugins/risky-plugin/1.1.0")
     other.context.close()
+
+
+def test_locked_wheels_go_with_what_is_signed_in_the_page(
+    page: Page, site: Site, tmp_path: Path
+) -> None:
+    library, data = make_library()
+    (tmp_path / library.filename).write_bytes(data)
+    page.goto(f"{site.url}/submit")
+    choose(page, tmp_path, make_dependent([library], requires=["shouting"]))
+    expect(page.locator("#check-result")).to_contain_text("registry.dependency-missing")
+    expect(page.get_by_role("button", name=SUBMIT_BUTTON)).to_be_hidden()
+    page.set_input_files("#dependency", tmp_path / library.filename)
+    expect(page.locator("#check-result")).to_contain_text("Reads well")
+    confirm(page, site, ALICE, SUBMIT_BUTTON)
+    expect(page).to_have_url(f"{site.url}/plugins/shouter/1.0.0")
+    listed = page.request.get(f"{site.url}/api/v1/plugins/shouter/1.0.0/dependencies").json()
+    assert [(d["sha256"], d["at_hand"]) for d in listed["dependencies"]] == [(library.sha256, True)]
 
 
 def test_a_file_that_changes_after_it_was_hashed_is_refused(
