@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -28,7 +27,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # before this file's own folder: `import runner` is the package, not benchmarks/runner.py
 sys.path.insert(0, str(ROOT))
 
+from benchmarks._results import FOLDER, header, timed, write  # noqa: E402
 from benchmarks.simple_api import fill, free_port, running  # noqa: E402
 from registry.services import Services  # noqa: E402
 from registry.settings import PREFIX  # noqa: E402
@@ -51,7 +50,6 @@ from tests.support.evidence import TrustFixture  # noqa: E402
 from tests.support.wheels import make_wheel  # noqa: E402
 from trust.tuf import names  # noqa: E402
 
-RESULTS = ROOT / "benchmarks" / "results" / "tuf.json"
 PER_PLUGIN = 10
 MOST_FILES = 10_000
 """Versions whose files are all written; of more, those of a few plugins."""
@@ -84,9 +82,7 @@ assert registry.evidence(offer)
 
 def milliseconds(work: Callable[[], object]) -> float:
     """Return how long `work` takes."""
-    began = time.perf_counter()
-    work()
-    return (time.perf_counter() - began) * 1000
+    return timed(work) * 1000
 
 
 def summary(samples: list[float]) -> dict[str, float]:
@@ -308,27 +304,15 @@ def _client(url: str, root: Path, folder: Path) -> None:
     subprocess.run(command, check=True, timeout=120, cwd=ROOT)
 
 
-def machine() -> dict[str, Any]:
-    """Return what the numbers were measured on."""
-    return {
-        "cpus": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "load_average_before": os.getloadavg(),
-        "libraries": {name: version(name) for name in ("tuf", "securesystemslib", "pip")},
-    }
-
-
 def main() -> None:
     """Measure, print, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default="100,10000,100000")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--output", type=Path, default=FOLDER / "tuf.json")
     arguments = parser.parse_args()
     results: dict[str, Any] = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        **header("tuf", "securesystemslib", "pip"),
         "versions_per_plugin": PER_PLUGIN,
         "sizes": {},
     }
@@ -338,8 +322,7 @@ def main() -> None:
             found = measure(size, Path(temporary), trust, arguments.rounds)
         results["sizes"][str(size)] = found
         print(json.dumps({size: found}, indent=2), flush=True)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write(arguments.output, results)
     print(f"wrote {arguments.output}")
 
 

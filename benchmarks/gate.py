@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.support.evidence import TrustFixture  # noqa: E402 - after the path is set
+from benchmarks._results import FOLDER, header, spread, write  # noqa: E402 - after the path is set
+from tests.support.evidence import TrustFixture  # noqa: E402
 from tests.support.wheels import make_wheel  # noqa: E402
 from trust.gate import Admitted, Gate  # noqa: E402
 
@@ -51,31 +47,6 @@ print(json.dumps({
     "import": imported - start, "gate": made - imported, "first_decide": decided - made,
 }))
 """
-
-
-def machine() -> dict[str, Any]:
-    """Describe where the figures come from."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return {
-        "cpu": models[0] if models else "unknown",
-        "cpus": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "libraries": {name: version(name) for name in ("sigstore", "in-toto", "cryptography")},
-        "load_average_before": os.getloadavg(),
-    }
-
-
-def spread(samples: list[float]) -> dict[str, float]:
-    """Return median and tails of times in seconds, as milliseconds."""
-    ordered = sorted(samples)
-    return {
-        "median_ms": round(statistics.median(ordered) * 1e3, 3),
-        "p95_ms": round(ordered[int(len(ordered) * 0.95)] * 1e3, 3),
-        "max_ms": round(ordered[-1] * 1e3, 3),
-        "samples": len(ordered),
-    }
 
 
 def warm(fixture: TrustFixture, name: str, wheel: bytes, calls: int) -> dict[str, Any]:
@@ -135,18 +106,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=200)
     parser.add_argument("--processes", type=int, default=30)
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results/gate.json")
+    parser.add_argument("--output", type=Path, default=FOLDER / "gate.json")
     arguments = parser.parse_args()
     name, wheel = make_wheel()
     fixture = TrustFixture()
     results = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        **header("sigstore", "in-toto", "cryptography"),
         "warm": warm(fixture, name, wheel, arguments.calls),
         "cold": cold(fixture, name, wheel, arguments.processes),
     }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write(arguments.output, results)
     print(json.dumps(results, indent=2))
 
 

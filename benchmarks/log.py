@@ -7,19 +7,16 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import os
-import platform
 import random
 import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks._results import FOLDER, header, spread, timed, write
 from trust.log import MerkleLog, NoteSigner, verify_consistency, verify_inclusion
 from trust.outcomes import Passed
 
@@ -32,43 +29,6 @@ GROUPS = 50
 PROOFS = 500
 
 
-def machine() -> dict[str, Any]:
-    """Describe where the figures come from."""
-    model = "unknown"
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-            break
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {
-        "cpu": model,
-        "cpus": os.cpu_count(),
-        "memory_bytes": pages,
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "sqlite": sqlite3.sqlite_version,
-        "load_average_before": os.getloadavg(),
-    }
-
-
-def spread(samples: list[float]) -> dict[str, float]:
-    """Return median and tails of times in seconds, as microseconds."""
-    ordered = sorted(samples)
-    return {
-        "median_us": statistics.median(ordered) * 1e6,
-        "p95_us": ordered[int(len(ordered) * 0.95)] * 1e6,
-        "max_us": ordered[-1] * 1e6,
-        "samples": len(ordered),
-    }
-
-
-def timed(action: Callable[[], object]) -> float:
-    """Return how long `action` takes, in seconds."""
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
 def raw_fsync(directory: Path) -> dict[str, float]:
     """Time what no durable append can be faster than: 4 KiB appended and synced."""
     with (directory / "fsync").open("wb") as file:
@@ -78,7 +38,7 @@ def raw_fsync(directory: Path) -> dict[str, float]:
             file.flush()
             os.fsync(file.fileno())
 
-        return spread([timed(once) for _ in range(SINGLE_APPENDS)])
+        return spread([timed(once) for _ in range(SINGLE_APPENDS)], "us")
 
 
 def grow(log: MerkleLog, size: int) -> dict[str, float]:
@@ -122,16 +82,16 @@ def measure(log: MerkleLog, path: Path, size: int) -> dict[str, Any]:
     ]
     return {
         "size": size,
-        "inclusion_proof": spread(inclusion),
-        "inclusion_check": spread(checking),
+        "inclusion_proof": spread(inclusion, "us"),
+        "inclusion_check": spread(checking, "us"),
         "inclusion_hashes": {"mean": statistics.mean(lengths), "max": max(lengths)},
         "inclusion_bytes_max": 32 * max(lengths),
-        "consistency_proof": spread(consistency),
-        "receipt": spread(receipts),
-        "append_single": spread(single),
+        "consistency_proof": spread(consistency, "us"),
+        "receipt": spread(receipts, "us"),
+        "append_single": spread(single, "us"),
         "append_single_cpu": {"mean_us": cpu * 1e6},
         "append_single_per_second": len(single) / sum(single),
-        "append_group": spread(groups),
+        "append_group": spread(groups, "us"),
         "append_group_per_second": GROUP * len(groups) / sum(groups),
         "file_bytes": path.stat().st_size,
     }
@@ -163,8 +123,8 @@ def run(sizes: list[int], directory: Path) -> dict[str, Any]:
     path = directory / "log.sqlite3"
     log = MerkleLog(path, NoteSigner.generate("benchmark.sealgate.local"))
     result: dict[str, Any] = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        **header(),
+        "sqlite": sqlite3.sqlite_version,
         "entry_bytes": ENTRY_BYTES,
         "group": GROUP,
         "raw_fsync": raw_fsync(directory),
@@ -218,15 +178,14 @@ def main() -> None:
     """Run and write the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default="1000,100000,1000000")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results/log.json")
+    parser.add_argument("--output", type=Path, default=FOLDER / "log.json")
     parser.add_argument(
         "--directory", type=Path, help="where the log is made (default: a temporary)"
     )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.directory) as directory:
         result = run([int(size) for size in arguments.sizes.split(",")], Path(directory))
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write(arguments.output, result)
     print(table(result))
 
 

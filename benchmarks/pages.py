@@ -15,20 +15,18 @@ from __future__ import annotations
 import argparse
 import gc
 import hashlib
-import json
 import os
-import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import insert, select, update
 
+from benchmarks._results import FOLDER, header, write
 from registry.models import Evidence, Plugin, Scan, TimelineRow, Version
 from registry.names import confusable
 from registry.review_tools.models import ReviewFacts, ReviewOutline
@@ -39,8 +37,6 @@ from registry.states import State
 from tests.registry.web.stage import Stage
 from tests.support.wheels import make_wheel
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "pages.json"
 PER_PLUGIN = 10
 BIG = "example-plugin"
 GOAL_MS = 100.0
@@ -277,9 +273,9 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=2_000)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--only", default="", help="only pages with this in their name")
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--output", type=Path, default=FOLDER / "pages.json")
     arguments = parser.parse_args()
-    load = os.getloadavg()
+    results = header("flask", "jinja2", "sqlalchemy")
     with tempfile.TemporaryDirectory() as folder:
         stage = Stage(Path(folder))
         build(stage, arguments.versions, arguments.queue, arguments.files)
@@ -296,16 +292,8 @@ def main() -> None:
         p95 = f"p95 {figures['p95_ms']:>7} ms"
         print(f"{name:<38}{figures['median_ms']:>7} ms  {p95}  {work}{mark}")
     print(f"{'review, 2,000 files, not prepared':<38}{cold:>8.1f} ms, once")
-    results = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {
-            "cpus": os.cpu_count(),
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "load_average_before": load,
-            "load_average_after": os.getloadavg(),
-            "libraries": {name: version(name) for name in ("flask", "jinja2", "sqlalchemy")},
-        },
+    results["machine"]["load_average_after"] = os.getloadavg()
+    results |= {
         "versions": arguments.versions,
         "queue": arguments.queue,
         "files": arguments.files,
@@ -314,7 +302,7 @@ def main() -> None:
         "not_prepared_ms": round(cold, 1),
         "pages": found,
     }
-    arguments.output.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    write(arguments.output, results)
 
 
 if __name__ == "__main__":

@@ -15,21 +15,17 @@ from __future__ import annotations
 import argparse
 import compileall
 import io
-import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scanner import DEFAULT, scan
+from benchmarks._results import FOLDER, header, timed, write
+from scanner import scan
 from tests.support.evidence import TrustFixture
 from tests.support.registry import RegistryFixture
 from tests.support.wheels import make_wheel
@@ -59,13 +55,6 @@ def wheels() -> dict[str, tuple[str, bytes]]:
     for path in sorted((ROOT / "examples" / "dist").glob("*.whl")):
         found[f"example {path.name}"] = (path.name, path.read_bytes())
     return found
-
-
-def timed(action: Callable[[], None]) -> float:
-    """Return the elapsed time of one call, in seconds."""
-    started = time.perf_counter()
-    action()
-    return time.perf_counter() - started
 
 
 def submission(trust: TrustFixture, name: str, data: bytes) -> float:
@@ -130,28 +119,16 @@ def measure(name: str, data: bytes, rounds: int) -> dict[str, Any]:
     }
 
 
-def machine() -> dict[str, Any]:
-    """Describe where the figures come from."""
-    return {
-        "cpus": os.cpu_count(),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "bandit": DEFAULT.bandit,
-        "load_average_before": os.getloadavg(),
-    }
-
-
 def main() -> None:
     """Measure every wheel, print a table and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results/scan.json")
+    parser.add_argument("--output", type=Path, default=FOLDER / "scan.json")
     options = parser.parse_args()
     for package in ("scanner", "trust", "registry"):
         compileall.compile_dir(ROOT / package, quiet=1)
     report: dict[str, Any] = {
-        "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        **header("bandit"),
         "rounds": options.rounds,
         "wheels": {},
     }
@@ -167,8 +144,7 @@ def main() -> None:
             f" {figures['submit_ratio']:>6.2f}",
             flush=True,
         )
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write(options.output, report)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ import hashlib
 import http.client
 import json
 import os
-import platform
 import shutil
 import socket
 import statistics
@@ -31,12 +30,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from sqlalchemy import insert
 
+from benchmarks._results import FOLDER, header, write
 from benchmarks.simple_api_bench import peers
 from registry.models import Plugin, Version
 from registry.names import confusable
@@ -49,7 +48,6 @@ from tests.support.registry import settings_for
 from tests.support.wheels import make_wheel
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results" / "simple_api.json"
 PER_PLUGIN = 10
 PAGE_SIZES = (10, 100, 1000)
 MOST_FILES = 10_000
@@ -367,33 +365,19 @@ def sealgate(shop: Shop) -> tuple[list[str], int]:
     return [sys.executable, "-c", SERVE, json.dumps(values), str(port)], port
 
 
-def machine() -> dict[str, Any]:
-    """Return what the numbers were measured on."""
-    found: dict[str, Any] = {"cpus": os.cpu_count(), "system": platform.platform()}
-    found |= {"python": platform.python_version(), "load_average_before": os.getloadavg()}
-    found["libraries"] = {name: version(name) for name in ("flask", "sqlalchemy", "waitress")}
-    return found | {"client": "wrk" if shutil.which("wrk") else "threads"}
-
-
-def write(path: Path, results: dict[str, Any]) -> None:
-    """Write what there is so far."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-
-
 def main() -> None:
     """Measure, print, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", default="100,10000,100000")
     parser.add_argument("--seconds", type=float, default=4.0)
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--output", type=Path, default=FOLDER / "simple_api.json")
     arguments = parser.parse_args()
     results: dict[str, Any] = {
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
+        **header("flask", "sqlalchemy", "waitress"),
         "versions_per_plugin": PER_PLUGIN,
         "sizes": {},
     }
+    results["machine"]["client"] = "wrk" if shutil.which("wrk") else "threads"
     trust = TrustFixture()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

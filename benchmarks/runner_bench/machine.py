@@ -9,19 +9,19 @@ from typing import Any
 
 import docker
 
+from benchmarks._results import cpu
+
 FIXED = ("runc", "runsc")
 
 
 def describe(image: str) -> dict[str, Any]:
     """Describe processors, kernel, engine, cgroups and how busy the machine is already."""
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     memory = Path("/proc/meminfo").read_text(encoding="ascii").split()[1]
     client = docker.from_env()
     info, version = client.info(), client.version()
     components = {part["Name"]: part["Version"] for part in version.get("Components", ())}
     return {
-        "cpu": models[0] if models else "unknown",
+        "cpu": cpu(),
         "cores": os.cpu_count(),
         "memory_mib": int(memory) >> 10,
         "kernel": platform.release(),
