@@ -37,7 +37,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks._results import FOLDER, header, timed, write  # noqa: E402
 from benchmarks.simple_api import fill, free_port, running  # noqa: E402
 from registry.services import Services  # noqa: E402
-from registry.settings import PREFIX  # noqa: E402
+from registry.setting_reader import PREFIX  # noqa: E402
 from registry.tuf.keys import OnlineKeys  # noqa: E402
 from registry.tuf.repository import Release, Repository  # noqa: E402
 from registry.tuf.store import Store  # noqa: E402

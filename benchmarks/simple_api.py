@@ -41,7 +41,8 @@ from registry.models import Plugin, Version
 from registry.names import confusable
 from registry.pypi.published import file_statement, names_statement, project_statement
 from registry.services import Services
-from registry.settings import PREFIX, Settings
+from registry.setting_reader import PREFIX
+from registry.settings import Settings
 from registry.states import State
 from tests.support.evidence import TrustFixture
 from tests.support.registry import settings_for

@@ -1,16 +1,14 @@
-"""The registry's settings: what the web application knows, and what only the worker knows.
+"""The registry's settings: what the web application knows. They hold no secret and name none.
 
-`Settings` holds no secret and names none. `WorkerSettings` adds the accounts that sign scans and
-publications, each with a password file of its own; the web process is never given one.
+What only the worker knows is in `registry.worker_settings`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -18,16 +16,11 @@ from sqlalchemy.exc import ArgumentError
 from registry.accounts.settings import AccountSettings
 from registry.calling import EXPECTED, CallingSettings
 from registry.errors import InvalidSettings
-from registry.revocations.settings import (
-    HEAD_SECONDS,
-    LogKeeping,
-    RevocationSettings,
-    parse_revokers,
-)
-from trust.errors import Problem, problem
+from registry.revocations.settings import RevocationSettings, parse_revokers
+from registry.setting_reader import PREFIX, Reader, bad_setting, is_url
+from trust.errors import Problem
 from trust.wheel.bounds import MAX_CLOSURE_BYTES
 
-PREFIX = "SEALGATE_REGISTRY_"
 MIB = 1 << 20
 DEFAULT_MAX_UPLOAD = 20 * MIB
 MAX_BUNDLE = 256 * 1024
@@ -55,13 +48,13 @@ class SignIn:
 
     def __post_init__(self) -> None:
         problems: list[Problem] = []
-        if not _is_url(self.issuer):
-            problems.append(_bad("OIDC_ISSUER", self.issuer, "an absolute http(s) URL"))
+        if not is_url(self.issuer):
+            problems.append(bad_setting("OIDC_ISSUER", self.issuer, "an absolute http(s) URL"))
         if not self.client_id:
-            problems.append(_bad("OIDC_CLIENT_ID", "", "the id that the issuer registered"))
+            problems.append(bad_setting("OIDC_CLIENT_ID", "", "the id that the issuer registered"))
         config = self.client_trust_config
         if self.signing_client_id and (config is None or not config.is_file()):
-            problems.append(_bad("CLIENT_TRUST_CONFIG", config or "", "a file that exists"))
+            problems.append(bad_setting("CLIENT_TRUST_CONFIG", config or "", "a file that exists"))
         if problems:
             raise InvalidSettings(problems)
 
@@ -114,47 +107,57 @@ class Settings:
         try:
             make_url(self.database_url)
         except ArgumentError:
-            problems.append(_bad("DATABASE_URL", "(not shown)", "an SQLAlchemy URL"))
+            problems.append(bad_setting("DATABASE_URL", "(not shown)", "an SQLAlchemy URL"))
         for name, path in (
             ("TRUSTED_ROOT", self.trusted_root),
             ("LAYOUT", self.layout),
             ("LAYOUT_OWNERS", self.layout_owners),
         ):
             if not path.is_file():
-                problems.append(_bad(name, path, "the path of a file that exists"))
+                problems.append(bad_setting(name, path, "the path of a file that exists"))
         if self.blob_dir.exists() and not self.blob_dir.is_dir():
-            problems.append(_bad("BLOB_DIR", self.blob_dir, "a folder"))
+            problems.append(bad_setting("BLOB_DIR", self.blob_dir, "a folder"))
         if not self.trusted_issuers:
-            problems.append(_bad("TRUSTED_ISSUERS", "", "at least one OIDC issuer URL"))
+            problems.append(bad_setting("TRUSTED_ISSUERS", "", "at least one OIDC issuer URL"))
         problems += [
-            _bad("TRUSTED_ISSUERS", issuer, "an absolute http(s) URL")
+            bad_setting("TRUSTED_ISSUERS", issuer, "an absolute http(s) URL")
             for issuer in sorted(self.trusted_issuers)
-            if not _is_url(issuer)
+            if not is_url(issuer)
         ]
-        if not _is_url(self.base_url) or self.base_url.endswith("/"):
-            problems.append(_bad("BASE_URL", self.base_url, "a http(s) URL without a final slash"))
+        if not is_url(self.base_url) or self.base_url.endswith("/"):
+            problems.append(
+                bad_setting("BASE_URL", self.base_url, "a http(s) URL without a final slash")
+            )
         issuers = self.accounts.publisher_issuers
         if issuers is not None and not issuers.is_file():
-            problems.append(_bad("PUBLISHER_ISSUERS", issuers, "the path of a file that exists"))
+            problems.append(
+                bad_setting("PUBLISHER_ISSUERS", issuers, "the path of a file that exists")
+            )
         if min(self.accounts.uploads_per_minute, self.accounts.sign_ins_per_minute) < 0:
             problems.append(
-                _bad("UPLOADS_PER_MINUTE, SIGN_INS_PER_MINUTE", "below 0", "0 (no bound) or more")
+                bad_setting(
+                    "UPLOADS_PER_MINUTE, SIGN_INS_PER_MINUTE", "below 0", "0 (no bound) or more"
+                )
             )
         if not 1024 <= self.max_upload_bytes <= 1024 * MIB:
             problems.append(
-                _bad("MAX_UPLOAD_BYTES", self.max_upload_bytes, f"1024 to {1024 * MIB}")
+                bad_setting("MAX_UPLOAD_BYTES", self.max_upload_bytes, f"1024 to {1024 * MIB}")
             )
         if not 0 <= self.max_dependency_bytes <= MAX_CLOSURE_BYTES:
             problems.append(
-                _bad("MAX_DEPENDENCY_BYTES", self.max_dependency_bytes, f"0 to {MAX_CLOSURE_BYTES}")
+                bad_setting(
+                    "MAX_DEPENDENCY_BYTES", self.max_dependency_bytes, f"0 to {MAX_CLOSURE_BYTES}"
+                )
             )
-        if self.dependency_index is not None and not _is_url(self.dependency_index):
+        if self.dependency_index is not None and not is_url(self.dependency_index):
             problems.append(
-                _bad("DEPENDENCY_INDEX", self.dependency_index, "the http(s) URL of a Simple API")
+                bad_setting(
+                    "DEPENDENCY_INDEX", self.dependency_index, "the http(s) URL of a Simple API"
+                )
             )
         if self.vulnerabilities is not None and not self.vulnerabilities.exists():
             problems.append(
-                _bad("VULNERABILITIES", self.vulnerabilities, "a file or folder that exists")
+                bad_setting("VULNERABILITIES", self.vulnerabilities, "a file or folder that exists")
             )
         if problems:
             raise InvalidSettings(problems)
@@ -168,7 +171,7 @@ class Settings:
         Raises:
             InvalidSettings: names every missing or wrong setting together.
         """
-        reader = _Reader(values, prefix)
+        reader = Reader(values, prefix)
         found: dict[str, Any] = {
             "database_url": reader.text("DATABASE_URL"),
             "blob_dir": reader.path("BLOB_DIR"),
@@ -198,156 +201,7 @@ class Settings:
         return cls(**found)
 
 
-@dataclass(frozen=True, slots=True)
-class SigningAccount:
-    """A workload's account: where its tokens come from and the file with its password."""
-
-    username: str
-    secret_file: Path
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """What the worker needs beyond `Settings`.
-
-    Attributes:
-        registry: the shared settings.
-        client_trust_config: path of the Sigstore `ClientTrustConfig` (JSON).
-        token_url: the OAuth 2 token endpoint of the accounts.
-        scanner: the account that signs scans; None: this worker does not scan.
-        publisher: the account that signs publications; None: this worker does not publish.
-        poll_seconds: pause between two looks at the queue, in seconds.
-        lease_seconds: after this time without a sign of life a claimed version is claimable
-            again, in seconds.
-        max_attempts: scans that may be begun and not ended before the version becomes
-            `scan_incomplete`.
-        revocation_log: how the worker keeps the revocation log.
-        tuf_keys: the folder of the TUF repository's online keys, private to the worker; it goes
-            with `registry.tuf_dir` and `tuf_root`.
-        tuf_root: path of the TUF root that the deployment pins.
-    """
-
-    registry: Settings
-    client_trust_config: Path
-    token_url: str
-    scanner: SigningAccount | None
-    publisher: SigningAccount | None
-    poll_seconds: float = 0.5
-    lease_seconds: float = 30.0
-    max_attempts: int = 3
-    revocation_log: LogKeeping = field(default_factory=LogKeeping)
-    tuf_keys: Path | None = None
-    tuf_root: Path | None = None
-
-    def __post_init__(self) -> None:
-        problems: list[Problem] = []
-        if not self.client_trust_config.is_file():
-            problems.append(
-                _bad("CLIENT_TRUST_CONFIG", self.client_trust_config, "a file that exists")
-            )
-        if not _is_url(self.token_url):
-            problems.append(_bad("TOKEN_URL", self.token_url, "an absolute http(s) URL"))
-        if self.scanner is None and self.publisher is None:
-            problems.append(_bad("SCANNER_ACCOUNT", "", "a scanner's or a publisher's account"))
-        for role, account in (("SCANNER", self.scanner), ("PUBLISHER", self.publisher)):
-            if account is not None and not account.secret_file.is_file():
-                problems.append(
-                    _bad(f"{role}_SECRET_FILE", account.secret_file, "a file that exists")
-                )
-        if self.tuf_keys is not None:
-            if self.registry.tuf_dir is None:
-                problems.append(_bad("TUF_DIR", "", "the folder of the TUF repository"))
-            if self.tuf_root is None or not self.tuf_root.is_file():
-                problems.append(_bad("TUF_ROOT", self.tuf_root or "", "a file that exists"))
-        if self.poll_seconds <= 0 or self.lease_seconds <= 0 or self.max_attempts < 1:
-            value = f"{self.poll_seconds}, {self.lease_seconds}, {self.max_attempts}"
-            problems.append(
-                _bad("POLL_SECONDS, LEASE_SECONDS, MAX_ATTEMPTS", value, "positive numbers")
-            )
-        keeping = self.revocation_log
-        if keeping.key is not None and not keeping.key.is_file():
-            problems.append(_bad("REVOCATION_KEY", keeping.key, "a file that exists"))
-        if keeping.key is not None and self.registry.revocations.log is None:
-            problems.append(_bad("REVOCATION_LOG", "", "the log's file, beside its key"))
-        if keeping.head_seconds <= 0:
-            problems.append(
-                _bad("REVOCATION_HEAD_SECONDS", keeping.head_seconds, "a positive number")
-            )
-        if problems:
-            raise InvalidSettings(problems)
-
-    @classmethod
-    def from_mapping(cls, values: Mapping[str, str], prefix: str = PREFIX) -> WorkerSettings:
-        """Read settings from text, such as `os.environ`.
-
-        Raises:
-            InvalidSettings: names every missing or wrong setting together.
-        """
-        reader = _Reader(values, prefix)
-        found: dict[str, Any] = {
-            "client_trust_config": reader.path("CLIENT_TRUST_CONFIG"),
-            "token_url": reader.text("TOKEN_URL"),
-            "scanner": reader.account("SCANNER"),
-            "publisher": reader.account("PUBLISHER"),
-        }
-        for name in ("POLL_SECONDS", "LEASE_SECONDS"):
-            if reader.has(name):
-                found[name.lower()] = reader.number(name, float)
-        if reader.has("MAX_ATTEMPTS"):
-            found["max_attempts"] = reader.number("MAX_ATTEMPTS", int)
-        if reader.has("REVOCATION_KEY"):
-            found["revocation_log"] = LogKeeping(
-                reader.path("REVOCATION_KEY"),
-                reader.number("REVOCATION_HEAD_SECONDS", float)
-                if reader.has("REVOCATION_HEAD_SECONDS")
-                else HEAD_SECONDS,
-            )
-        if reader.has("TUF_KEYS"):
-            found["tuf_keys"] = reader.path("TUF_KEYS")
-            found["tuf_root"] = reader.path("TUF_ROOT")
-        reader.finish()
-        return cls(registry=Settings.from_mapping(values, prefix), **found)
-
-
-class _Reader:
-    """Reads values and collects every problem before it raises."""
-
-    def __init__(self, values: Mapping[str, str], prefix: str) -> None:
-        self._values = values
-        self._prefix = prefix
-        self._problems: list[Problem] = []
-
-    def has(self, name: str) -> bool:
-        return bool(self._values.get(self._prefix + name))
-
-    def text(self, name: str) -> str:
-        value = self._values.get(self._prefix + name, "")
-        if not value:
-            self._problems.append(_bad(name, "", "a value", self._prefix))
-        return value
-
-    def path(self, name: str) -> Path:
-        return Path(self.text(name))
-
-    def number(self, name: str, kind: Callable[[str], float]) -> float:
-        value = self.text(name)
-        try:
-            return kind(value)
-        except ValueError:
-            self._problems.append(_bad(name, value, "a number", self._prefix))
-            return 0
-
-    def account(self, role: str) -> SigningAccount | None:
-        if not self.has(f"{role}_ACCOUNT") and not self.has(f"{role}_SECRET_FILE"):
-            return None
-        return SigningAccount(self.text(f"{role}_ACCOUNT"), self.path(f"{role}_SECRET_FILE"))
-
-    def finish(self) -> None:
-        if self._problems:
-            raise InvalidSettings(self._problems)
-
-
-def _sign_in(reader: _Reader) -> SignIn | None:
+def _sign_in(reader: Reader) -> SignIn | None:
     """Return how people sign in; nothing where no issuer is named."""
     if not reader.has("OIDC_ISSUER"):
         return None
@@ -360,7 +214,7 @@ def _sign_in(reader: _Reader) -> SignIn | None:
     return SignIn(issuer, client_id, key, signing, config)
 
 
-def _calling(reader: _Reader) -> CallingSettings | None:
+def _calling(reader: Reader) -> CallingSettings | None:
     if not reader.has("RUNNER_URL"):
         return None
     url, client_id = reader.text("RUNNER_URL"), reader.text("CALL_CLIENT_ID")
@@ -369,10 +223,10 @@ def _calling(reader: _Reader) -> CallingSettings | None:
     try:
         return CallingSettings(url, client_id)
     except ValueError as error:
-        raise InvalidSettings(_bad("RUNNER_URL", error, EXPECTED)) from error
+        raise InvalidSettings(bad_setting("RUNNER_URL", error, EXPECTED)) from error
 
 
-def _revocations(reader: _Reader) -> RevocationSettings:
+def _revocations(reader: Reader) -> RevocationSettings:
     log = reader.path("REVOCATION_LOG") if reader.has("REVOCATION_LOG") else None
     if not reader.has("REVOKERS"):
         return RevocationSettings(log)
@@ -381,7 +235,7 @@ def _revocations(reader: _Reader) -> RevocationSettings:
         return RevocationSettings(log, parse_revokers(text))
     except ValueError as error:
         expected = "identities ISSUER|SUBJECT, separated by blanks"
-        raise InvalidSettings(_bad("REVOKERS", error, expected)) from error
+        raise InvalidSettings(bad_setting("REVOKERS", error, expected)) from error
 
 
 def account_settings(values: Mapping[str, str], prefix: str = PREFIX) -> AccountSettings:
@@ -390,13 +244,13 @@ def account_settings(values: Mapping[str, str], prefix: str = PREFIX) -> Account
     Raises:
         InvalidSettings: names every wrong setting together.
     """
-    reader = _Reader(values, prefix)
+    reader = Reader(values, prefix)
     found = _accounts(reader)
     reader.finish()
     return found
 
 
-def _accounts(reader: _Reader) -> AccountSettings:
+def _accounts(reader: Reader) -> AccountSettings:
     found: dict[str, Any] = {}
     if reader.has("ADMINS"):
         found["admins"] = frozenset(reader.text("ADMINS").split())
@@ -407,22 +261,3 @@ def _accounts(reader: _Reader) -> AccountSettings:
     if reader.has("SIGN_INS_PER_MINUTE"):
         found["sign_ins_per_minute"] = reader.number("SIGN_INS_PER_MINUTE", int)
     return AccountSettings(**found)
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
-
-
-def _bad(name: str, value: object, expected: str, prefix: str = PREFIX) -> Problem:
-    return problem(
-        "registry.setting",
-        "a setting of the registry is missing or wrong",
-        value=str(value),
-        expected=expected,
-        advice=f"set {prefix}{name}, or run `sealgate init`, and start again",
-        where=prefix + name,
-    )

@@ -15,9 +15,9 @@ from registry.revocations.effects import Effects
 from registry.revocations.log import LogKeeper
 from registry.scanning import Scanning
 from registry.services import Services
-from registry.settings import WorkerSettings
 from registry.tuf import distribution
 from registry.tuf.distribution import Distribution
+from registry.worker_settings import WorkerSettings
 from registry.workload import Workload
 from trust.errors import SealgateError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from registry.settings import SigningAccount, WorkerSettings
+from registry.worker_settings import SigningAccount, WorkerSettings
 from trust.signing import ClientCredentials, sign_statement
 
 

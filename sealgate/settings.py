@@ -7,13 +7,8 @@ import os
 from authority.clients import origin_of
 from registry.calling import CallingSettings
 from registry.revocations.settings import LogKeeping, RevocationSettings
-from registry.settings import (
-    Settings,
-    SignIn,
-    SigningAccount,
-    WorkerSettings,
-    account_settings,
-)
+from registry.settings import Settings, SignIn, account_settings
+from registry.worker_settings import SigningAccount, WorkerSettings
 from runner.main import RunnerSettings
 from sealgate.deployment import Deployment
 from sealgate.setup import CALL_CLIENT, PAGES_CLIENT, REGISTRY_CLIENT, WORKLOADS

@@ -17,11 +17,11 @@ from sqlalchemy import func, select
 from registry.dependencies import store as dependencies
 from registry.models import Plugin, Version
 from registry.services import Services
-from registry.settings import WorkerSettings
 from registry.states import State
 from registry.tuf.keys import OnlineKeys
 from registry.tuf.repository import Release, Repository
 from registry.tuf.store import Store
+from registry.worker_settings import WorkerSettings
 from trust.errors import SealgateError
 from trust.tuf import names
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import registry.settings
+import registry.worker_settings
 from registry.states import TRANSITIONS
 
 ROOT = Path(__file__).parents[2]
@@ -24,11 +25,12 @@ def test_the_transitions_are_the_tables() -> None:
 
 
 def test_the_settings_are_those_that_are_read() -> None:
-    source = Path(registry.settings.__file__).read_text(encoding="utf-8")
+    files = (registry.settings.__file__, registry.worker_settings.__file__)
+    source = "".join(Path(name).read_text(encoding="utf-8") for name in files)
     read = set(re.findall(r'reader\.(?:text|path|number|has)\("([A-Z_]+)"', source))
     read |= {
         f"{role}_{part}"
-        for role in re.findall(r'reader\.account\("([A-Z]+)"\)', source)
+        for role in re.findall(r'_account\(reader, "([A-Z]+)"\)', source)
         for part in ("ACCOUNT", "SECRET_FILE")
     }
     read |= set(re.findall(r'"([A-Z_]+_SECONDS)"', source))

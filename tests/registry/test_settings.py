@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from registry.errors import InvalidSettings
-from registry.settings import PREFIX, Settings, WorkerSettings
+from registry.setting_reader import PREFIX
+from registry.settings import Settings
+from registry.worker_settings import WorkerSettings
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 
 from registry.errors import InvalidSettings
 from registry.revocations.settings import HEAD_SECONDS, parse_revokers
-from registry.settings import PREFIX, WorkerSettings
+from registry.setting_reader import PREFIX
+from registry.worker_settings import WorkerSettings
 from tests.support.evidence import TrustFixture
 from tests.support.registry import settings_for
 from trust.identity import Identity

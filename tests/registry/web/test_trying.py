@@ -10,7 +10,8 @@ import pytest
 
 from registry.calling import CallingSettings
 from registry.errors import InvalidSettings
-from registry.settings import PREFIX, Settings
+from registry.setting_reader import PREFIX
+from registry.settings import Settings
 from registry.web.trying import MAX_CHOICES, MAX_CONTROLS, Control, controls
 
 
