@@ -13,8 +13,7 @@ from sqlalchemy import Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from registry import comparison, drift, reviews, views
-from registry.dependencies import store as locked
-from registry.dependencies.files import files_of_locked
+from registry.dependencies import files as locked
 from registry.lookup import find, find_plugin
 from registry.models import Plugin, Review, Version
 from registry.readmodel import (
@@ -219,25 +218,6 @@ def _queue_item(
     )
 
 
-def last_published(session: Session, plugin_id: int) -> Version | None:
-    """Return the version of the plugin that was published last, or None."""
-    return session.scalar(
-        select(Version)
-        .where(Version.plugin_id == plugin_id, Version.state == State.PUBLISHED)
-        .order_by(Version.published_at.desc(), Version.id.desc())
-        .limit(1)
-    )
-
-
-def _previous(session: Session, row: Version) -> Version | None:
-    """Return what reviewers compare with: fixed when review began, before that the last one."""
-    if row.in_review_at is None:
-        return last_published(session, row.plugin_id)
-    if row.previous_sha256 is None:
-        return None
-    return session.scalar(select(Version).where(Version.sha256 == row.previous_sha256))
-
-
 def review(services: Services, name: str, number: str) -> ReviewView:
     """Return all that a reviewer of this version needs.
 
@@ -248,7 +228,7 @@ def review(services: Services, name: str, number: str) -> ReviewView:
     reviewing = _reviewing(services)
     with services.database.read() as session:
         row = find(session, name, number)
-        before = _previous(session, row)
+        before = beside.compared_with(session, row)
         found = preparing.outline_of(services, session, row, before.sha256 if before else None)
         delta = None if before is None else beside.delta(before, row, found.files)
         own = {row.author, row.plugin.owner}
@@ -288,10 +268,10 @@ def files(services: Services, name: str, number: str, paths: Sequence[str]) -> t
     """
     with services.database.read() as session:
         row = find(session, name, number)
-        before = _previous(session, row)
+        before = beside.compared_with(session, row)
         found = preparing.outline_of(services, session, row, before.sha256 if before else None)
         new = members_of(services.blobs, row.sha256)
-        wheels = {item.filename: item.sha256 for item in locked.rows(session, row.id)}
+        wheels = locked.pairs(session, row)
         old = None
         if before is not None:
             old = members_of(services.blobs, before.sha256, row.sha256)
@@ -304,7 +284,7 @@ def files(services: Services, name: str, number: str, paths: Sequence[str]) -> t
         elif old is not None and path in old:
             views.append(comparison.removed_view(path, old[path]))
         else:
-            views += files_of_locked(services, wheels, path, here)
+            views += locked.files_of_locked(services, wheels, path, here)
     return tuple(views)
 
 

@@ -22,7 +22,7 @@ from registry.errors import Unavailable
 from registry.leases import Claim
 from registry.lookup import find
 from registry.models import Scan, Version
-from registry.queries import last_published
+from registry.review_tools.beside import last_published
 from registry.services import Services
 from registry.states import Event, State, advance
 from registry.workload import Workload

@@ -96,6 +96,7 @@ TABLE: Mapping[tuple[str, str], Line] = {
     ("POST", "/review/<name>/<version>"): Line(BUNDLE, Scope.REVIEW, Rate.UPLOAD),
     ("GET", "/review/<name>/<version>/files"): Line(PUBLIC),
     ("GET", "/review/<name>/<version>/tree"): Line(PUBLIC),
+    ("GET", "/review/<name>/<version>/locked/<filename>"): Line(PUBLIC),
     ("GET", "/review/<name>/<version>/search"): Line(PUBLIC),
     ("POST", "/review/<name>/<version>/comments"): Line(SIGNED_IN, Scope.COMMENT, Rate.UPLOAD),
     ("GET", "/assets/<digest>/<name>"): Line(PUBLIC),

@@ -9,12 +9,32 @@ from registry import comparison
 from registry.dependencies.models import LockedWheel
 from registry.models import Version
 from registry.readmodel import Change, ChangeKind, Delta, FileOutline
+from registry.states import State
 
 
 def siblings(session: Session, row: Version) -> tuple[str, ...]:
     """Return the numbers of all versions of the plugin: a page is stale where there is another."""
     statement = select(Version.number).where(Version.plugin_id == row.plugin_id)
     return tuple(session.scalars(statement.order_by(Version.id)))
+
+
+def last_published(session: Session, plugin_id: int) -> Version | None:
+    """Return the version of the plugin that was published last, or None."""
+    return session.scalar(
+        select(Version)
+        .where(Version.plugin_id == plugin_id, Version.state == State.PUBLISHED)
+        .order_by(Version.published_at.desc(), Version.id.desc())
+        .limit(1)
+    )
+
+
+def compared_with(session: Session, row: Version) -> Version | None:
+    """Return what reviewers compare with: fixed when review began, before that the last one."""
+    if row.in_review_at is None:
+        return last_published(session, row.plugin_id)
+    if row.previous_sha256 is None:
+        return None
+    return session.scalar(select(Version).where(Version.sha256 == row.previous_sha256))
 
 
 def dependency_changes(

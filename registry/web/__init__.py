@@ -41,6 +41,7 @@ ROUTES = (
     ("POST", "/review/<name>/<version>", "review_post", reviewing.send),
     ("GET", "/review/<name>/<version>/files", "file", reviewing.file),
     ("GET", "/review/<name>/<version>/tree", "files", reviewing.files),
+    ("GET", "/review/<name>/<version>/locked/<filename>", "locked_files", reviewing.locked_files),
     ("GET", "/review/<name>/<version>/search", "find", reviewing.find),
     ("POST", "/review/<name>/<version>/comments", "comment", reviewing.comment),
     ("GET", "/assets/<digest>/<name>", "asset", assets.asset),

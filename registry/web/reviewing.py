@@ -11,6 +11,7 @@ from flask import redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from registry import queries, reviews
+from registry.dependencies import files as locked
 from registry.errors import BadRequest, NotFound
 from registry.httperrors import status_of
 from registry.readmodel import Change, EvidenceView, QueueOrder, ReviewView
@@ -127,7 +128,10 @@ def file(name: str, version: str) -> Response:
     entries = sheets.entries_of(view)
     entry = next((entry for entry in entries if entry.path == path), None)
     shown = queries.files(services, name, version, [path])
+    wheel = None
     if entry is None and shown:
+        wheel = locked.listing(services, name, version, path.partition("/")[0])
+        entries = sheets.locked_entries(view, wheel)
         entry = sheets.locked_entry(view, shown[0])
     if entry is None:
         raise NotFound(
@@ -148,11 +152,12 @@ def file(name: str, version: str) -> Response:
     html = render_template(
         "file.html",
         view=view,
+        wheel=wheel,
         sheet=sheets.sheet(entry, found, _mode(found.diff), first, sheets.PART_ROWS, said),
         part_rows=sheets.PART_ROWS,
         before=to_read[here - 1] if here > 0 else None,
         after=to_read[here + 1] if 0 <= here < len(to_read) - 1 else None,
-        person=desk.person(),
+        person=desk.person() if wheel is None else None,
         comment_on=on,
         max_comment=comments.MAX_TEXT,
     )
@@ -162,8 +167,24 @@ def file(name: str, version: str) -> Response:
 def files(name: str, version: str) -> Response:
     """Every file of the wheel, in pages."""
     view = queries.review(current(), name, version)
+    return _files(view, sheets.entries_of(view), None)
+
+
+def locked_files(name: str, version: str, filename: str) -> Response:
+    """Every file of a locked wheel, and what became of each since the version compared with.
+
+    Raises:
+        NotFound: the version locks no such wheel.
+    """
+    view = queries.review(current(), name, version)
+    wheel = locked.listing(current(), name, version, filename)
+    return _files(view, sheets.locked_entries(view, wheel), wheel)
+
+
+def _files(
+    view: ReviewView, entries: Sequence[sheets.Entry], wheel: locked.Listing | None
+) -> Response:
     text, status = _text("q", MAX_QUERY), request.args.get("status", "")
-    entries = sheets.entries_of(view)
     chosen = [
         entry
         for entry in entries
@@ -180,6 +201,9 @@ def files(name: str, version: str) -> Response:
     html = render_template(
         "files.html",
         view=view,
+        wheel=wheel,
+        of=len(entries),
+        counts={key: sum(entry.status == key for entry in entries) for key in sheets.STATUS_WORDS},
         entries=chosen[first : first + LIST_FILES],
         total=len(chosen),
         number=number,
@@ -273,6 +297,10 @@ def _page(view: ReviewView, problems: Sequence[Problem]) -> Response:
         paths=frozenset(entry.path for entry in entries),
         signature=_submission(view),
         changes=_changes(view),
+        locked={
+            f"dependency {pair.name}": pair.filename
+            for pair in locked.of_version(services, name, version)
+        },
         strip=_strip(view),
         problems=problems,
         person=person,

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from registry.dependencies.files import Listing
 from registry.readmodel import FileOutline, FileView, FindingView, ReviewView
 from registry.review_tools.comments import CommentView
 from registry.web.source import Pair, Row, diff_rows, paired, source_rows
@@ -167,11 +168,21 @@ class Part:
 
 def entries_of(view: ReviewView) -> list[Entry]:
     """Return the tree's line of every file, what the build tool wrote after the author's own."""
+    return _entries(view, view.files)
+
+
+def locked_entries(view: ReviewView, listing: Listing) -> list[Entry]:
+    """Return the line of every file of a locked wheel: first what is not as it was."""
+    found = _entries(view, listing.files)
+    return sorted(found, key=lambda entry: entry.status == "same")
+
+
+def _entries(view: ReviewView, files: Iterable[FileOutline]) -> list[Entry]:
     counts: dict[str, dict[str, int]] = {}
     for finding in view.findings:
         here = counts.setdefault(finding.path, {})
         here[finding.severity] = here.get(finding.severity, 0) + 1
-    found = [_entry(view, file, counts.get(file.path, {})) for file in view.files]
+    found = [_entry(view, file, counts.get(file.path, {})) for file in files]
     return sorted(found, key=lambda entry: _order(entry.path))
 
 
@@ -194,21 +205,23 @@ def _entry(view: ReviewView, file: FileOutline, findings: Mapping[str, int]) -> 
 
 
 def locked_entry(view: ReviewView, file: FileView) -> Entry:
-    """Return the line of a file of a locked wheel, which is in no tree."""
+    """Return the line of a file of a locked wheel, with its lines counted."""
+    kinds = [line.kind for line in file.diff]
+    fresh = view.delta is None or file.change == "added"
     counts: dict[str, int] = {}
     for finding in file.findings:
         counts[finding.severity] = counts.get(finding.severity, 0) + 1
     return Entry(
         path=file.path,
         name=file.path.rpartition("/")[2],
-        status="new",
+        status="new" if view.delta is None else file.change or "same",
         size=file.size,
         findings=counts,
         not_scanned=view.coverage.not_scanned.get(file.path, "") if view.coverage else "",
         binary=file.binary,
-        added=0,
-        removed=0,
-        rows=len(file.lines),
+        added=len(file.lines) if fresh else kinds.count("added"),
+        removed=kinds.count("removed"),
+        rows=len(file.diff) or len(file.lines),
     )
 
 
