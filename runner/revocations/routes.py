@@ -6,41 +6,33 @@ word. To poll now takes a caller's token, since it makes the runner work.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from flask import Flask, Response, request
 
+from runner import answers
+from runner.guard import Guard
 from runner.http_get import FetchFailed
+from runner.policy import Caller
 from runner.revocations.follower import Follower
-from trust.errors import Problem, SealgateError, problem
+from trust.errors import SealgateError, problem
 from trust.evidence.bundles import EvidenceRefused
 from trust.log import LogError
-from trust.outcomes import Failed, Passed
 from trust.revocation import MAX_BUNDLE_BYTES, RevocationRefused
 
 JSON_TYPES = ("application/json", "application/vnd.dev.sigstore.bundle.v0.3+json")
 REVOCATIONS = "/v1/revocations"
 
-Json = Callable[[object, int], Response]
-Refuse = Callable[[int, Sequence[Problem]], Response]
-Authenticate = Callable[[], Passed[object] | Failed]
 
-
-def install(
-    app: Flask, follower: Follower | None, authenticate: Authenticate, json: Json, refuse: Refuse
-) -> None:
+def install(app: Flask, follower: Follower | None, guard: Guard) -> None:
     """Add the routes.
 
     Args:
         app: the application.
         follower: None where the policy follows no revocation log; the routes say so then.
-        authenticate: finds the caller of the current request.
-        json: makes a JSON response of a value and a status.
-        refuse: makes a problem response (RFC 9457) of a status and problems.
+        guard: knows the callers.
     """
 
     def none() -> Response:
-        return refuse(
+        return answers.refused(
             404,
             [
                 problem(
@@ -57,7 +49,7 @@ def install(
         if follower is None:
             return none()
         figures = follower.figures()
-        return json(
+        return answers.value(
             {
                 "seconds_left": round(figures.seconds_left, 1),
                 "entries": figures.entries,
@@ -78,31 +70,29 @@ def install(
                 expected="Content-Type: application/json",
                 advice="send the bundle itself as the request's body",
             )
-            return refuse(415, [wrong])
+            return answers.refused(415, [wrong])
         body = request.stream.read(MAX_BUNDLE_BYTES + 1)
         try:
             found = follower.hand(body)
         except RevocationRefused as error:
             code = {"revocation.size": 413, "revocation.not-authorised": 403}
-            return refuse(code.get(error.problem.code, 422), error.problems)
+            return answers.refused(code.get(error.problem.code, 422), error.problems)
         except EvidenceRefused as error:
-            return refuse(422, error.problems)
+            return answers.refused(422, error.problems)
         except LogError as error:
-            return refuse(503, error.problems)
-        return json(found.as_dict(), 200)
+            return answers.refused(503, error.problems)
+        return answers.value(found.as_dict(), 200)
 
     @app.post(f"{REVOCATIONS}/refresh")
-    def refresh() -> Response:
-        outcome = authenticate()
-        if isinstance(outcome, Failed):
-            return refuse(401, outcome.problems)
+    @guard.caller
+    def refresh(_: Caller) -> Response:
         if follower is None:
             return none()
         try:
             follower.poll()
         except (FetchFailed, SealgateError) as error:
-            return refuse(503, error.problems)
+            return answers.refused(503, error.problems)
         figures = follower.figures()
-        return json(
+        return answers.value(
             {"seconds_left": round(figures.seconds_left, 1), "entries": figures.entries}, 200
         )

@@ -10,7 +10,8 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from runner.app import CODES, create_app
+from runner.answers import CODES
+from runner.app import create_app
 from runner.calls import MAX_BODY_BYTES
 from runner.openapi import document
 from runner.readiness import NotReady, Readiness

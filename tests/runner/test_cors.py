@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runner.app import INVOCATIONS
+from runner.answers import INVOCATIONS
 from runner.policy_file import PolicyInvalid, parse_policy
 from tests.runner.kit import NAME, Calls, Site
 

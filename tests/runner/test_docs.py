@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.app import CODES
+from runner.answers import CODES
 from runner.openapi import document
 from runner.policy_file import SCHEMA_PATH
 from sealgate.commands.run import EXIT_CODES

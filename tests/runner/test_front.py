@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from runner.app import CODES
+from runner.answers import CODES
 from runner.front import _STATUS_LINES, Front
 from runner.service import Runner
 from tests.runner.kit import MEMBERS, NAME, Calls, Site, executed
