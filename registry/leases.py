@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -59,6 +59,32 @@ def take(services: Services, version: Version, seconds: float) -> Claim:
     return claim
 
 
+def claim(
+    services: Services,
+    waiting: Callable[[Session], Version | None],
+    seconds: float,
+    begin: Callable[[Session, Version], None] | None = None,
+) -> Claim | None:
+    """Claim the version that waits; None where none does, which costs no write transaction.
+
+    Args:
+        services: the registry's parts.
+        waiting: finds the version.
+        seconds: how long the claim holds without a sign of life.
+        begin: what else is written with the claim, in its transaction.
+    """
+    with services.database.read() as session:
+        if waiting(session) is None:
+            return None
+    with services.database.write() as session:
+        version = waiting(session)
+        if version is None:
+            return None
+        if begin is not None:
+            begin(session, version)
+        return take(services, version, seconds)
+
+
 def release(version: Version) -> None:
     """Take the claim out of the row, in the caller's write transaction."""
     version.lease_owner = None
@@ -87,7 +113,10 @@ def held(session: Session, claim: Claim) -> Version:
 
 @contextmanager
 def kept(services: Services, claim: Claim, seconds: float) -> Iterator[None]:
-    """Keep the claim alive while the block runs."""
+    """Keep the claim alive while the block runs.
+
+    A block that finds that it has lost the claim ends at that; this is logged, not raised.
+    """
     done = threading.Event()
 
     def beat() -> None:
@@ -106,6 +135,8 @@ def kept(services: Services, claim: Claim, seconds: float) -> Iterator[None]:
     thread.start()
     try:
         yield
+    except LeaseLost as error:
+        log.warning("%s", error)
     finally:
         done.set()
         thread.join()

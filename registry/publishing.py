@@ -61,14 +61,11 @@ class Publishing:
 
     def once(self) -> bool:
         """Publish, or refuse to publish, one version; return whether there was one to decide."""
-        claim = self._claim()
+        claim = leases.claim(self.services, self._waiting, self.lease_seconds)
         if claim is None:
             return False
-        try:
-            with leases.kept(self.services, claim, self.lease_seconds):
-                self._work(claim)
-        except leases.LeaseLost as error:
-            log.warning("%s", error)
+        with leases.kept(self.services, claim, self.lease_seconds):
+            self._work(claim)
         return True
 
     def _fingerprint(self, version: Version) -> str:
@@ -104,16 +101,6 @@ class Publishing:
             ):
                 return version
         return None
-
-    def _claim(self) -> Claim | None:
-        with self.services.database.read() as session:
-            if self._waiting(session) is None:
-                return None
-        with self.services.database.write() as session:
-            version = self._waiting(session)
-            if version is None:
-                return None
-            return leases.take(self.services, version, self.lease_seconds)
 
     def _work(self, claim: Claim) -> None:
         try:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from registry import evidence, leases
@@ -21,21 +21,20 @@ from registry.dependencies import store as locked
 from registry.errors import Unavailable
 from registry.leases import Claim
 from registry.lookup import find
-from registry.models import Scan, Version
+from registry.models import Version
 from registry.review_tools.beside import last_published
+from registry.scan_results import blocking, replace_scan, summary, warned
 from registry.services import Services
 from registry.states import Event, State, advance
 from registry.workload import Workload
 from scanner import ScanResult, scan
 from trust.errors import Problem, SealgateError, problem
-from trust.evidence.acknowledgements import MAX_WARNED, Warned
 from trust.evidence.bundles import VerifiedStatement
 from trust.evidence.statements import sbom_statement, scan_statement
 from trust.identity import Identity
 from trust.signing import SigningFailed
 
 MAX_PAUSE_SECONDS = 600.0
-MAX_SHOWN_FINDINGS = 20
 
 log = logging.getLogger("registry.worker")
 
@@ -64,11 +63,8 @@ class Scanning:
         claim = self._claim()
         if claim is None:
             return recovered
-        try:
-            with leases.kept(self.services, claim, self.lease_seconds):
-                self._work(claim)
-        except leases.LeaseLost as error:
-            log.warning("%s", error)
+        with leases.kept(self.services, claim, self.lease_seconds):
+            self._work(claim)
         return True
 
     def _recover(self) -> bool:
@@ -126,16 +122,10 @@ class Scanning:
             .order_by(Version.id)
             .limit(1)
         )
-        with self.services.database.read() as session:
-            if session.scalar(waiting) is None:
-                return None
-        with self.services.database.write() as session:
-            version = session.scalar(waiting)
-            if version is None:
-                return None
+
+        def begin(session: Session, version: Version) -> None:
             version.attempts += 1
             version.not_before = None
-            claim = leases.take(self.services, version, self.lease_seconds)
             advance(
                 session,
                 version,
@@ -144,7 +134,10 @@ class Scanning:
                 actor=None,
                 detail=f"scan {version.attempts} of at most {self.max_attempts} began",
             )
-            return claim
+
+        return leases.claim(
+            self.services, lambda session: session.scalar(waiting), self.lease_seconds, begin
+        )
 
     def _work(self, claim: Claim) -> None:
         try:
@@ -163,7 +156,7 @@ class Scanning:
                     policy_sha256=result.policy_sha256,
                     report_sha256=result.report_sha256,
                     counts=result.counts,
-                    warned=_warned(result),
+                    warned=warned(result),
                     dependencies=[(item.filename, item.sha256) for item in result.dependencies],
                     sbom_sha256=None if result.sbom is None else _sha256(result.sbom),
                 )
@@ -238,7 +231,7 @@ class Scanning:
                 Event.SCAN_PASSED if passed else Event.SCAN_FAILED,
                 now,
                 actor=verified.identity,
-                detail=_summary(result),
+                detail=summary(result),
                 problems=() if passed else blocking(result),
             )
             if passed:
@@ -296,83 +289,8 @@ class Scanning:
             self._retry_or_give_up(session, version, type(error).__name__, problems)
 
 
-def replace_scan(
-    session: Session, version: Version, result: ScanResult, services: Services
-) -> None:
-    """Make `result` the one scan that counts for a version."""
-    session.execute(delete(Scan).where(Scan.version_id == version.id))
-    counts = result.counts
-    session.add(
-        Scan(
-            version_id=version.id,
-            verdict=result.verdict,
-            result=result.result,
-            high=counts["high"],
-            medium=counts["medium"],
-            low=counts["low"],
-            report_sha256=result.report_sha256,
-            policy_sha256=result.policy_sha256,
-            finished_at=services.clock(),
-            problems=[
-                p.as_dict()
-                for p in result.problems or (blocking(result) if result.verdict == "failed" else ())
-            ],
-        )
-    )
-
-
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _warned(result: ScanResult) -> tuple[Warned, ...]:
-    """Return what reviewers must acknowledge: the Medium findings of a scan that passed."""
-    if result.verdict != "passed":
-        return ()
-    return tuple(
-        Warned(finding.fingerprint, finding.rule, finding.path)
-        for finding in result.findings
-        if finding.severity == "medium"
-    )
-
-
-def _summary(result: ScanResult) -> str:
-    counts = ", ".join(f"{number} {name}" for name, number in result.counts.items())
-    return f"the scan {result.verdict} ({result.result}): findings {counts}"
-
-
-def blocking(result: ScanResult) -> tuple[Problem, ...]:
-    """Return why a scan did not pass."""
-    high = [finding for finding in result.findings if finding.severity == "high"]
-    shown = tuple(
-        problem(
-            f"scan.{finding.rule}",
-            finding.message,
-            value=finding.source_line,
-            expected="no finding of high severity",
-            advice=finding.help,
-            where=f"{finding.path}:{finding.line}" if finding.line else finding.path,
-        )
-        for finding in high[:MAX_SHOWN_FINDINGS]
-    )
-    if not high and result.counts["medium"] > MAX_WARNED:
-        many = problem(
-            "scan.too-many-medium",
-            "there are more findings of medium severity than reviewers acknowledge one by one",
-            value=result.counts["medium"],
-            expected=f"at most {MAX_WARNED}",
-            advice="mend most of them and submit another version; see the report for all of them",
-        )
-        return (many,)
-    if len(high) <= MAX_SHOWN_FINDINGS:
-        return shown
-    more = problem(
-        "scan.more",
-        "there are more findings of high severity",
-        value=len(high),
-        advice="see the report for all of them",
-    )
-    return (*shown, more)
 
 
 def rescan(services: Services, name: str, number: str, actor: Identity | None) -> None:

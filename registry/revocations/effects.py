@@ -26,7 +26,8 @@ from registry.models import Review, Scan, Version
 from registry.publishing import ask
 from registry.revocations.models import Rescan
 from registry.revocations.standing import facts_of
-from registry.scanning import Scanning, blocking, replace_scan
+from registry.scan_results import blocking, replace_scan
+from registry.scanning import Scanning
 from registry.services import Services
 from registry.states import Event, State, advance
 from scanner import ScanPolicy, ScanResult
@@ -180,27 +181,29 @@ class Effects:
             .order_by(Version.id)
             .limit(1)
         )
-        with self.services.database.read() as session:
-            if session.scalar(waiting) is None:
-                return False
-        with self.services.database.write() as session:
-            version = session.scalar(waiting)
-            if version is None or version.scan is None:
-                return False
-            claim = leases.take(self.services, version, scanning.lease_seconds)
-            filename, sha256 = version.filename, version.sha256
-            rule_set = version.scan.policy_sha256
+        claim = leases.claim(
+            self.services, lambda session: session.scalar(waiting), scanning.lease_seconds
+        )
+        if claim is None:
+            return False
+        with leases.kept(self.services, claim, scanning.lease_seconds):
+            self._scan_again(scanning, claim, present)
+        return True
+
+    def _scan_again(self, scanning: Scanning, claim: Claim, present: str) -> None:
         try:
-            with leases.kept(self.services, claim, scanning.lease_seconds):
-                result = scanning.again(claim, filename, sha256)
-                self._settle(claim, result, (rule_set, present), filename, sha256, scanning)
-        except leases.LeaseLost as error:
-            log.warning("%s", error)
+            with self.services.database.read() as session:
+                version = leases.held(session, claim)
+                filename, sha256 = version.filename, version.sha256
+                rule_set = session.scalars(
+                    select(Scan.policy_sha256).where(Scan.version_id == version.id)
+                ).one()
+            result = scanning.again(claim, filename, sha256)
+            self._settle(claim, result, (rule_set, present), filename, sha256, scanning)
         except (SigningFailed, Unavailable) as error:
             log.warning("a new scan could not be signed or stored now: %s", error.diagnostics())
             with self.services.database.write() as session:
                 leases.release(leases.held(session, claim))
-        return True
 
     def _settle(
         self,
