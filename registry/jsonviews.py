@@ -11,11 +11,8 @@ from urllib.parse import quote, urlencode
 from registry.clock import to_text
 from registry.readmodel import (
     EvidenceView,
-    Materials,
     Page,
     PluginView,
-    QueueItem,
-    Reason,
     ReviewRecord,
     ScanView,
     SignerView,
@@ -23,6 +20,7 @@ from registry.readmodel import (
     VersionLine,
     VersionView,
 )
+from registry.reviewmodel import Materials, QueueItem, Reason
 
 T = TypeVar("T")
 

@@ -16,22 +16,12 @@ from registry import comparison, drift, reviews, views
 from registry.dependencies import files as locked
 from registry.lookup import find, find_plugin
 from registry.models import Plugin, Review, Version
-from registry.readmodel import (
-    CoverageView,
-    FileView,
-    FindingView,
-    Materials,
-    Page,
-    PluginView,
-    QueueItem,
-    QueueOrder,
-    ReviewView,
-    VersionView,
-)
+from registry.readmodel import CoverageView, FileView, FindingView, Page, PluginView, VersionView
 from registry.report import read_report
 from registry.review_tools import acknowledging, beside, preparing
 from registry.review_tools.members import members_of
 from registry.review_tools.models import ReviewFacts
+from registry.reviewmodel import Materials, QueueItem, QueueOrder, ReviewView
 from registry.risk import Facts, assess
 from registry.services import Services
 from registry.states import State

@@ -24,8 +24,8 @@ from registry import evidence, forms
 from registry.errors import Conflict, Forbidden, Unprocessable
 from registry.lookup import find
 from registry.models import Review, Version
-from registry.readmodel import Materials
 from registry.review_tools import acknowledging
+from registry.reviewmodel import Materials
 from registry.services import Services
 from registry.states import Event, State, advance
 from trust.errors import problem

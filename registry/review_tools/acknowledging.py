@@ -14,8 +14,9 @@ from sqlalchemy.orm import Session
 
 from registry.errors import Damaged
 from registry.models import Version
-from registry.readmodel import FindingView, Reason, SignerView, ToAcknowledge
+from registry.readmodel import FindingView, SignerView
 from registry.review_tools.models import AcknowledgementRow
+from registry.reviewmodel import Reason, ToAcknowledge
 from registry.services import Services
 from registry.states import State
 from trust.errors import problem

@@ -10,7 +10,8 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 
-from registry.readmodel import EvidenceView, MethodView, ToAcknowledge, VersionView
+from registry.readmodel import EvidenceView, MethodView, VersionView
+from registry.reviewmodel import ToAcknowledge
 
 
 def submit(filename: str = "dist/your_plugin-1.0.0-py3-none-any.whl") -> str:

@@ -14,9 +14,10 @@ from registry import queries, reviews
 from registry.dependencies import files as locked
 from registry.errors import BadRequest, NotFound
 from registry.httperrors import status_of
-from registry.readmodel import Change, EvidenceView, QueueOrder, ReviewView
+from registry.readmodel import Change, EvidenceView
 from registry.review_tools import comments
 from registry.review_tools.search import MAX_TEXT, search
+from registry.reviewmodel import QueueOrder, ReviewView
 from registry.risk import FLAGS
 from registry.services import current
 from registry.web import desk, presence, sheets, signing

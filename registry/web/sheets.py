@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from registry.dependencies.files import Listing
-from registry.readmodel import FileOutline, FileView, FindingView, ReviewView
+from registry.readmodel import FileOutline, FileView, FindingView
 from registry.review_tools.comments import CommentView
+from registry.reviewmodel import ReviewView
 from registry.web.source import Pair, Row, diff_rows, paired, source_rows
 
 INLINE_ROWS = 500
