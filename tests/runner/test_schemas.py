@@ -132,3 +132,10 @@ def test_only_so_many_errors_are_told() -> None:
     found = check({"items": {"type": "string"}}, list(range(1000)))
     assert len(found) == schemas.MAX_ERRORS
     assert found[3].where == "/3"
+
+
+def test_what_is_missing_is_told_at_its_own_place() -> None:
+    inner = {"required": ["a/b"], "dependentRequired": {"x": ["y"]}}
+    found = check({"required": ["top"], "properties": {"in": inner}}, {"in": {"x": 1}})
+    assert {problem.where for problem in found} == {"/top", "/in/a~1b", "/in/y"}
+    assert check({"properties": {"in": inner}}, {"in": {"a/b": 1, "x": 1, "y": 2}}) == ()

@@ -31,8 +31,12 @@ const memberOf = (pointer) =>
 // A field's value as JSON text; null where it is not given. As text, so that no number changes.
 function valueOf(field) {
   const { kind, required } = field.dataset;
-  const text = part(field, "input").value;
+  const input = part(field, "input");
+  const text = input.value;
   const asked = required !== undefined;
+  if (input.validity.badInput) throw new WrongField(input.validationMessage);
+  if (asked && !text.trim() && !["choice", "line", "text"].includes(kind)) throw new WrongField("This is required.");
+  if (!input.validity.valid) throw new WrongField(input.validationMessage);
   if (kind === "choice") return text || null;
   if (kind === "line" || kind === "text") return text || asked ? JSON.stringify(text) : null;
   if (!text.trim() && !asked) return null;
@@ -178,7 +182,8 @@ class Trial {
   atField(problem, status) {
     if (status !== "invalid_arguments") return false;
     const member = JSON.stringify(memberOf(problem.where));
-    const field = this.fields.find(({ dataset }) => dataset.member && JSON.stringify(JSON.parse(dataset.member)) === member);
+    // Where one field is for all arguments, everything is about it.
+    const field = this.fields.find(({ dataset }) => !dataset.member || JSON.stringify(JSON.parse(dataset.member)) === member);
     if (field) mark(field, sentence(problem));
     return Boolean(field);
   }
