@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from trust.errors import Problem, problem
-from trust.log.errors import NoteRefused
+from trust.log.errors import NoteRefused, damage
 from trust.log.hashing import empty_root, leaf_hash
 from trust.log.head import TreeHead
 from trust.log.note import Checkpoint, NoteVerifier
@@ -28,17 +28,7 @@ class _Damage(Exception):
 
 
 def _damage(what: str, value: object, expected: str, where: str) -> _Damage:
-    return _Damage(
-        problem(
-            "log.corrupt",
-            what,
-            value=value,
-            expected=expected,
-            advice="stop writing to this log, keep the file, and compare it with a backup and "
-            "with checkpoints held elsewhere",
-            where=where,
-        )
-    )
+    return _Damage(damage(what, value, expected, where))
 
 
 def check(
@@ -64,8 +54,8 @@ def check(
             return Passed(_recompute(db, verifier, witnessed))
         finally:
             db.execute("ROLLBACK")
-    except _Damage as damage:
-        return Failed((damage.problem,))
+    except _Damage as found:
+        return Failed((found.problem,))
     except NoteRefused as refused:
         return Failed(refused.problems)
     except (sqlite3.Error, OSError) as error:

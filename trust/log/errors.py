@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trust.errors import SealgateError
+from trust.errors import Problem, SealgateError, problem
 
 
 class LogError(SealgateError):
@@ -26,3 +26,16 @@ class ProofRefused(LogError):
 
 class NoteRefused(LogError):
     """A signed note, a checkpoint or a verifier key is malformed or not signed as it must be."""
+
+
+def damage(what: str, value: object, expected: str, where: str) -> Problem:
+    """Return a finding of damage, with the advice that each of them has."""
+    return problem(
+        "log.corrupt",
+        what,
+        value=value,
+        expected=expected,
+        advice="stop writing to this log, keep the file, and compare it with a backup and "
+        "with checkpoints held elsewhere",
+        where=where,
+    )

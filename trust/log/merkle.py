@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from trust.errors import problem
 from trust.log import check, store, tiles, tree
-from trust.log.errors import LogCorrupt, LogError
+from trust.log.errors import LogCorrupt, LogError, damage
 from trust.log.hashing import HASH_SIZE, empty_root, leaf_hash
 from trust.log.head import TreeHead
 from trust.log.note import Checkpoint, NoteSigner, NoteVerifier
@@ -32,18 +32,8 @@ MAX_ENTRY_BYTES = (1 << 16) - 1
 
 
 def corrupt(what: str, value: object, expected: str, where: str) -> NoReturn:
-    """Raise `LogCorrupt` with the advice that every finding of damage has."""
-    raise LogCorrupt(
-        problem(
-            "log.corrupt",
-            what,
-            value=value,
-            expected=expected,
-            advice="stop writing to this log, keep the file, and compare it with a backup and "
-            "with checkpoints held elsewhere",
-            where=where,
-        )
-    )
+    """Raise `LogCorrupt`."""
+    raise LogCorrupt(damage(what, value, expected, where))
 
 
 class MerkleLog:
