@@ -88,24 +88,25 @@ def on_refusal(error: SealgateError) -> Response:
     return respond(status, error.problems)
 
 
+def problem_of(error: HTTPException, expected: str, advice: str) -> Problem:
+    """Return why Flask or Werkzeug refused the current request."""
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        expected = f"a body of at most {request.max_content_length} bytes in all"
+    return problem(
+        f"http.{int(status)}",
+        error.name,
+        value=f"{request.method} {request.path}",
+        expected=expected,
+        advice=advice,
+    )
+
+
 def on_http(error: HTTPException) -> Response:
     """Answer what Flask and Werkzeug refuse: unknown addresses, methods, oversize bodies."""
     status = error.code or 500
     expected, advice = _EXPECTED.get(status, ("another request", "see /openapi.json"))
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        expected = f"a body of at most {request.max_content_length} bytes in all"
-    response = respond(
-        status,
-        (
-            problem(
-                f"http.{status}",
-                error.name,
-                value=f"{request.method} {request.path}",
-                expected=expected,
-                advice=advice,
-            ),
-        ),
-    )
+    response = respond(status, (problem_of(error, expected, advice),))
     for name, value in error.get_headers(None):
         if name == "Allow":
             response.headers[name] = value

@@ -58,3 +58,16 @@ def find(session: Session, name: str, number: str) -> Version:
             )
         )
     return row
+
+
+def no_such_file(path: str) -> NotFound:
+    """Return the refusal of a path that is not in a version's wheel."""
+    return NotFound(
+        problem(
+            "review.no-such-file",
+            "this version has no such file",
+            value=path,
+            expected="the path of a file in the wheel",
+            advice="choose a file from the list on the review page",
+        )
+    )

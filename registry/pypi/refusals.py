@@ -16,7 +16,7 @@ from flask import Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from registry import httperrors
-from trust.errors import Problem, SealgateError, problem
+from trust.errors import Problem, SealgateError
 
 MAX_REASON = 1500
 """Characters of a status line's reason; clients bound the size of a response's head."""
@@ -86,18 +86,4 @@ def on_refusal(error: SealgateError) -> Response:
 def on_http(error: HTTPException) -> Response:
     """Answer what Flask and Werkzeug refuse in these interfaces, such as an oversize body."""
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    expected = "another request"
-    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        expected = f"a body of at most {request.max_content_length} bytes in all"
-    return respond(
-        status,
-        (
-            problem(
-                f"http.{status}",
-                error.name,
-                value=f"{request.method} {request.path}",
-                expected=expected,
-                advice="see docs/pypi.md",
-            ),
-        ),
-    )
+    return respond(status, (httperrors.problem_of(error, "another request", "see docs/pypi.md"),))

@@ -17,8 +17,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from registry import comparison, views
-from registry.errors import Conflict, NotFound, Unprocessable
-from registry.lookup import find
+from registry.errors import Conflict, Unprocessable
+from registry.lookup import find, no_such_file
 from registry.models import Plugin, Version
 from registry.readmodel import FileView, SignerView
 from registry.review_tools.members import members_of
@@ -105,15 +105,7 @@ def add(
         sha256, key = version.sha256, version.id
     members = members_of(services.blobs, sha256)
     if path not in members:
-        raise NotFound(
-            problem(
-                "review.no-such-file",
-                "this version has no such file",
-                value=path,
-                expected="the path of a file in the wheel",
-                advice="choose a file from the list on the review page",
-            )
-        )
+        raise no_such_file(path)
     (view,) = comparison.file_views({path: members[path]}, None, ())
     if not 1 <= line <= len(view.lines):
         raise Unprocessable(

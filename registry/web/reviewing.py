@@ -14,6 +14,7 @@ from registry import queries, reviews
 from registry.dependencies import files as locked
 from registry.errors import BadRequest, NotFound
 from registry.httperrors import status_of
+from registry.lookup import no_such_file
 from registry.readmodel import Change, EvidenceView
 from registry.review_tools import comments
 from registry.review_tools.search import MAX_TEXT, search
@@ -135,15 +136,7 @@ def file(name: str, version: str) -> Response:
         entries = sheets.locked_entries(view, wheel)
         entry = sheets.locked_entry(view, shown[0])
     if entry is None:
-        raise NotFound(
-            problem(
-                "review.no-such-file",
-                "this version has no such file",
-                value=path,
-                expected="the path of a file in the wheel",
-                advice="choose a file from the list on the review page",
-            )
-        )
+        raise no_such_file(path)
     (found,) = shown
     said = comments.of_files(services, name, version, [found]).get(path, ())
     on = _number("comment")
