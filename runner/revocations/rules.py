@@ -98,26 +98,43 @@ def contradictions(document: Mapping[str, Any]) -> Iterator[Problem]:
             )
     for i, waiver in enumerate(document.get("cool_down_waivers", ())):
         where = f"/cool_down_waivers/{i}"
-        try:
-            Version(waiver["version"])
-        except InvalidVersion:
-            yield problem(
-                "policy.version",
-                "the waiver's version is not a version",
-                value=waiver["version"],
-                expected="one PEP 440 version such as 1.2.1",
-                advice="name the one version that may run at once",
-                where=f"{where}/version",
-            )
-        if moment(waiver["until"]) is None:
-            yield problem(
-                "policy.until",
-                "the end of the waiver is not a time",
-                value=waiver["until"],
-                expected="RFC 3339 in UTC, such as 2030-01-31T12:00:00Z",
-                advice="correct the time",
-                where=f"{where}/until",
-            )
+        yield from one_version(
+            waiver["version"],
+            "the waiver's version is not a version",
+            "name the one version that may run at once",
+            f"{where}/version",
+        )
+        yield from one_moment(
+            waiver["until"], "policy.until", "the end of the waiver is not a time", f"{where}/until"
+        )
+
+
+def one_version(text: str, what: str, advice: str, where: str) -> Iterator[Problem]:
+    """Find that a text is no version (PEP 440)."""
+    try:
+        Version(text)
+    except InvalidVersion:
+        yield problem(
+            "policy.version",
+            what,
+            value=text,
+            expected="one PEP 440 version such as 1.2.1",
+            advice=advice,
+            where=where,
+        )
+
+
+def one_moment(text: str, code: str, what: str, where: str) -> Iterator[Problem]:
+    """Find that a text is no time."""
+    if moment(text) is None:
+        yield problem(
+            code,
+            what,
+            value=text,
+            expected="RFC 3339 in UTC, such as 2030-01-31T12:00:00Z",
+            advice="correct the time",
+            where=where,
+        )
 
 
 def moment(text: str) -> datetime | None:
