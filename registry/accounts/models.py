@@ -1,4 +1,7 @@
-"""The tables of sessions, API tokens and trusted publishers. Of a secret they hold its SHA-256."""
+"""The tables of sessions, sign-ins, API tokens and trusted publishers.
+
+Of a secret they hold its SHA-256.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,25 @@ class SessionRow(Base):
     began_at: Mapped[datetime] = mapped_column(UtcText)
     ends_at: Mapped[datetime] = mapped_column(UtcText)
     browser: Mapped[str] = mapped_column(String(200))
+
+
+class SignInEvent(Base):
+    """One row of the journal about signing in and out; `registry.signin.record` bounds failures.
+
+    Who is None where nobody was identified. `count` is how many failures the row stands for, the
+    first of them at `at`.
+    """
+
+    __tablename__ = "sign_in_events"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcText, index=True)
+    event: Mapped[str] = mapped_column(String(30))
+    issuer: Mapped[str | None] = mapped_column(String(500))
+    subject: Mapped[str | None] = mapped_column(String(500))
+    address: Mapped[str] = mapped_column(String(64))
+    reason: Mapped[str] = mapped_column(String(100))
+    count: Mapped[int] = mapped_column(Integer)
 
 
 class ApiToken(Base):

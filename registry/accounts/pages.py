@@ -118,8 +118,8 @@ def session_list() -> ResponseReturnValue:
 def session_end() -> AnyResponse:
     """Sign out everywhere."""
     person = _person()
-    sessions.end()
     sessions.end_everywhere(current(), person)
+    sessions.end()
     return redirect(url_for("web.home"), 303)
 
 

@@ -1,6 +1,7 @@
 """The journal: who did what when, from every table that keeps history, newest first.
 
-Nothing is copied into a table of its own. Each source is read by its index on time from a cursor
+Only sign-ins have a table for this (`registry.signin.record`): a session's row goes with it. Else
+nothing is copied into a table of its own. Each source is read by its index on time from a cursor
 on, at most a page of it, and the pages are merged; so the last page costs what the first one does.
 """
 
@@ -17,7 +18,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, joinedload
 
-from registry.accounts.models import ApiToken, TrustedPublisher
+from registry.accounts.models import ApiToken, SignInEvent, TrustedPublisher
 from registry.author_desk.models import DeskEvent
 from registry.clock import from_text, to_text
 from registry.models import Plugin, TimelineRow, Version
@@ -36,8 +37,8 @@ class Entry:
 
     Attributes:
         at: when.
-        source: which history it stands in: `names`, `publishers`, `revocations`, `tokens`,
-            `versions`, or `withdrawn` for tokens that ended.
+        source: which history it stands in: `names`, `publishers`, `revocations`, `signins`,
+            `tokens`, `versions`, or `withdrawn` for tokens that ended.
         id: its number there.
         event: a slug.
         actor: who, where it was somebody.
@@ -186,6 +187,17 @@ def _withdrawn(row: ApiToken) -> Entry:
     )  # fmt: skip
 
 
+def _sign_in(row: SignInEvent) -> Entry:
+    said = (
+        row.reason,
+        f"{row.count} times within minutes" if row.count > 1 else "",
+        f"from {row.address}" if row.address else "",
+    )
+    detail = "; ".join(text for text in said if text)
+    actor = _signer(row.issuer, row.subject)
+    return Entry(row.at, "signins", row.id, row.event, actor, "", "", detail)
+
+
 def _publisher(row: TrustedPublisher) -> Entry:
     claims = ", ".join(f"{name} {value}" for name, value in sorted(row.claims.items()))
     return Entry(
@@ -210,6 +222,7 @@ _SOURCES = (
         "revocations", RevocationRow, RevocationRow.added_at, RevocationRow.subject,
         lambda name: RevocationRow.target["plugin"].as_string() == name, _revocation,
     ),
+    _Source("signins", SignInEvent, SignInEvent.at, SignInEvent.subject, None, _sign_in),
     _Source("tokens", ApiToken, ApiToken.created_at, ApiToken.subject, None, _token),
     _Source(
         "versions", TimelineRow, TimelineRow.at, TimelineRow.actor_subject,

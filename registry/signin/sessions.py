@@ -25,6 +25,7 @@ from registry.accounts.secrets import digest
 from registry.errors import Unavailable
 from registry.services import Services, current
 from registry.settings import Settings, SignIn
+from registry.signin import record
 from trust.errors import problem
 from trust.identity import Identity
 
@@ -136,6 +137,7 @@ def begin(person: Identity) -> None:
                 browser=request.headers.get("User-Agent", "")[:200],
             )
         )
+        record.add(database, record.SIGNED_IN, person, now, "")
     session.permanent = True
     session[_PERSON] = {"issuer": person.issuer, "subject": person.subject, "secret": secret}
 
@@ -146,18 +148,29 @@ def end() -> None:
     session.clear()
     g.pop("signed_in", None)
     if isinstance(found, dict) and isinstance(found.get("secret"), str):
-        with current().database.write() as database:
-            database.execute(delete(SessionRow).where(SessionRow.sha256 == digest(found["secret"])))
+        services = current()
+        with services.database.write() as database:
+            row = database.scalar(
+                delete(SessionRow)
+                .where(SessionRow.sha256 == digest(found["secret"]))
+                .returning(SessionRow)
+            )
+            if row is not None:
+                who = Identity(row.issuer, row.subject)
+                record.add(database, record.SIGNED_OUT, who, services.clock(), "")
 
 
 def end_everywhere(services: Services, person: Identity) -> None:
     """Sign `person` out of every browser."""
     with services.database.write() as database:
-        database.execute(
-            delete(SessionRow).where(
-                SessionRow.issuer == person.issuer, SessionRow.subject == person.subject
-            )
-        )
+        ended = database.scalars(
+            delete(SessionRow)
+            .where(SessionRow.issuer == person.issuer, SessionRow.subject == person.subject)
+            .returning(SessionRow.id)
+        ).all()
+        if ended:
+            said = f"everywhere, {len(ended)} sessions" if len(ended) > 1 else "everywhere"
+            record.add(database, record.SIGNED_OUT, person, services.clock(), said)
 
 
 def listed(services: Services, person: Identity) -> tuple[SessionView, ...]:

@@ -8,16 +8,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+from authlib.integrations.base_client.errors import MismatchingStateError
 from authlib.integrations.flask_client import OAuth, OAuthError
 from flask import Blueprint, Flask, redirect, render_template, request, session, url_for
 from werkzeug.wrappers import Response
 
 from registry.errors import Forbidden, Unavailable
+from registry.services import current
 from registry.settings import Settings, SignIn
-from registry.signin import sessions
+from registry.signin import record, sessions
 from registry.signin.completion import SIGNING_CALLBACK
 from registry.web.security import require_same_origin
-from trust.errors import problem
+from trust.errors import SealgateError, problem
 from trust.evidence.bundles import is_plain
 from trust.identity import Identity
 
@@ -61,6 +63,26 @@ def _failed(value: str) -> Forbidden:
             advice="sign in again, in one window, with cookies allowed",
         )
     )
+
+
+def _cause(error: Exception) -> str:
+    """Return why a sign-in failed, in one of a few texts."""
+    if isinstance(error, MismatchingStateError):
+        return "an answer to no sign-in of this browser"
+    if isinstance(error, Forbidden):
+        return "the token names nobody"
+    if isinstance(error, requests.RequestException):
+        return "the issuer does not answer"
+    if isinstance(error, OAuthError):
+        return "the issuer refused"
+    return "the answer is not valid"
+
+
+def _note_failure(reason: str) -> None:
+    try:
+        record.failed(current(), reason)
+    except SealgateError as error:  # the sign-in is refused all the same
+        log.error("a failed sign-in could not be recorded: %s", error.diagnostics())
 
 
 def install(app: Flask, settings: Settings) -> None:
@@ -116,6 +138,7 @@ def _install(app: Flask, settings: Settings, sign_in: SignIn) -> None:
         address = local_address(str(session.get(_NEXT, "")))
         if request.args.get("error") == "access_denied":
             sessions.end()
+            _note_failure("cancelled at the issuer")
             return redirect(address, 303)
         try:
             if request.args.get("iss", sign_in.issuer) != sign_in.issuer:
@@ -123,12 +146,14 @@ def _install(app: Flask, settings: Settings, sign_in: SignIn) -> None:
             found = client.authorize_access_token(
                 claims_options={"iss": {"essential": True, "values": [sign_in.issuer]}}, leeway=5
             )
-            claims = found["userinfo"]
+            person = person_of(found["userinfo"], sign_in.issuer)
         except Exception as error:  # anything but a verified token is a no
             sessions.end()
+            _note_failure(_cause(error))
             log.warning("sign-in failed: %s: %s", type(error).__name__, error)
+            if isinstance(error, Forbidden):
+                raise
             raise _failed(type(error).__name__) from error
-        person = person_of(claims, sign_in.issuer)
         sessions.begin(person)
         log.info("%s signed in", person.subject)
         return redirect(address, 303)
