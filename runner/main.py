@@ -6,9 +6,7 @@ its own ground does not start.
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import signal
 import sys
 import threading
@@ -16,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,13 +25,14 @@ from runner import sandboxes
 from runner.admission import Admissions
 from runner.app import CALLS_AT_ONCE, create_app
 from runner.audit import Audit
-from runner.clock import SystemClock, iso
+from runner.clock import SystemClock
 from runner.copies import Copy, StandardOutput
 from runner.copy_files import CopyFiles
 from runner.distribution.service import Distribution
 from runner.distribution.trust_material import Pinned
 from runner.fetch import HttpRegistry, Registry
 from runner.live_policy import LivePolicy
+from runner.logs import log_to_stderr
 from runner.metrics import Metrics
 from runner.mirror import PREFIX, MirrorRegistry
 from runner.output import FOLLOWERS
@@ -62,7 +60,7 @@ GRACE_SECONDS = 15.0
 """How long calls under way may go on when the runner is told to end."""
 LINGER_SECONDS = 0.3
 """How long their replies have to leave after that."""
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0002
 """How long a thread may keep the interpreter while another wants it (`sys.setswitchinterval`). What
 follows a record or a call (copies, burials) must not hold the call up whose turn it is."""
 
@@ -331,30 +329,6 @@ def _distribution(
     return Distribution(policy.distribution, root, pinned, folder, clock)
 
 
-class _JsonLines(logging.Formatter):
-    """The process's own log: JSON lines on stderr. Nothing in it is a token or an argument."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": iso(datetime.fromtimestamp(record.created, UTC)),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "pid": os.getpid(),
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
-
-
-def _log_to_stderr() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    logging.getLogger("tuf").setLevel(logging.WARNING)
-
-
 def serve(settings: RunnerSettings, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT; then no call is taken, running ones end, the log is closed.
 
@@ -364,9 +338,8 @@ def serve(settings: RunnerSettings, host: str, port: int) -> None:
     Raises:
         SealgateError: the runner does not start.
     """
-    _log_to_stderr()
     sys.setswitchinterval(SWITCH_SECONDS)
-    with open_service(settings) as service:
+    with log_to_stderr(), open_service(settings) as service:
         server = waitress.create_server(
             service.app,
             host=host,

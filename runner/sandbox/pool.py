@@ -56,6 +56,9 @@ class PoolSettings:
     age_seconds: float = 300.0
     calm_seconds: float = 5.0
     rest_seconds: float = 0.02
+    look_seconds: float = 0.1
+    """How often it is looked whether something is to be started for nobody in particular. A call
+    that takes or gives back a container wakes nobody for that: it has other things to do now."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.floor <= self.ceiling or self.ceiling < 1 or self.starters < 1:
@@ -189,7 +192,8 @@ class Pool(Generic[C]):
                     self._changed.wait(left)
             finally:
                 shelf.line.remove(turn)
-                self._changed.notify_all()
+                if shelf.line:  # whose turn it may be now
+                    self._changed.notify_all()
 
     def _turned_away(self, wait: float) -> SandboxUnavailable:
         return unavailable(
@@ -299,7 +303,8 @@ class Pool(Generic[C]):
             for shelf in self._shelves.values()
             if shelf.lacks > 0
         ]
-        return min([1.0, self._settings.calm_seconds, *(rest for rest in rests if rest > 0)])
+        look = min(self._settings.look_seconds, self._settings.calm_seconds)
+        return min([look, *(rest for rest in rests if rest > 0)])
 
     def _start_one(self, hardening: Hardening, shelf: _Shelf[C]) -> None:
         container: C | None = None

@@ -27,6 +27,7 @@ from runner.sandbox.reaper import Reaper
 from trust.errors import problem
 from trust.wheel import Limits
 
+REMEMBERED_LIMITS = 256
 DEATH_SECONDS = 2.0
 """How long to wait for the engine to tell how a container ended, in seconds."""
 
@@ -48,6 +49,7 @@ class Sandbox:
         self.hardening = hardening
         self.identity = driver.identity
         self._reaper = Reaper(driver)
+        self._grants: dict[Limits, tuple[options.Hardening, dict[str, Any]]] = {}
         self._pool: Pool[WarmContainer] | None = None
         if pool is not None:
             default = self._hardening_for(Limits())
@@ -112,6 +114,16 @@ class Sandbox:
             self.hardening, memory_bytes=limits.memory_bytes, processes=limits.processes
         )
 
+    def _grant(self, limits: Limits) -> tuple[options.Hardening, dict[str, Any]]:
+        """Return the controls of a plugin with those limits, and what a record says of them."""
+        known = self._grants.get(limits)
+        if known is None:
+            hardening = self._hardening_for(limits)
+            known = hardening, self.driver.summary(hardening)
+            if len(self._grants) < REMEMBERED_LIMITS:
+                self._grants[limits] = known
+        return known
+
     def start_container(self, limits: Limits, request_id: str) -> WarmContainer:
         """Start a container for one call with those limits; the caller must destroy it.
 
@@ -135,10 +147,8 @@ class Sandbox:
         """
         if job.level != "container":
             raise ValueError(f"a sandbox of containers, asked for the level {job.level!r}")
-        hardening = self._hardening_for(job.limits)
-        told = job.told(
-            self.image, hardening.runtime, self.driver.summary(hardening), driver=self.driver.name
-        )
+        hardening, summary = self._grant(job.limits)
+        told = job.told(self.image, hardening.runtime, summary, driver=self.driver.name)
         began = time.monotonic()
         try:
             if self._pool is not None:

@@ -112,6 +112,7 @@ def run(wheel: bytes, compiled: bytes, output_bytes: int) -> NoReturn:
         sys.meta_path.append(loader)
     except Exception as error:  # noqa: BLE001 - what is wrong with a wheel is the call's answer
         wrong = error
+    worker.forget_harness()
     _write(ANSWER_FD, cell_protocol.ANNOUNCE.pack(cell_protocol.ANNOUNCE_MAGIC, 0, 0))
     header = cell_protocol.TASK.unpack(_read(TASK_FD, cell_protocol.TASK.size))
     argument_bytes, module_bytes, name_bytes = header

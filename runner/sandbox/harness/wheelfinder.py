@@ -15,6 +15,8 @@ from . import closure
 
 ROOT = "/plugin/"
 """What `__file__` starts with; there is no such folder."""
+HEAD_BYTES = 4096
+"""How much of a source is looked at for the two lines that may name its encoding."""
 
 
 class WheelLoader:
@@ -108,15 +110,19 @@ class WheelLoader:
     def compile_ahead(self, fullname: str) -> None:
         """Compile a module and the packages around it, as far as that goes; run none of it.
 
-        Only before the loader is on `sys.meta_path`: a source names its encoding, and Python
-        imports the codec.
+        A source that may name an encoding (PEP 263) is left alone: Python would look for the codec,
+        which may be the wheel's own, and remember for ever that there was none yet.
         """
         parts = fullname.split(".")
         for count in range(1, len(parts) + 1):
             name = ".".join(parts[:count])
             # what is wrong with it is met again by the import, and is its answer
             with contextlib.suppress(Exception):
-                self._ahead[name] = self.get_code(name)
+                source = self._read(self._member(name)[0])
+                lines = source[:HEAD_BYTES].splitlines()
+                known = len(lines) > 2 or len(source) <= HEAD_BYTES
+                if known and not any(b"coding" in line for line in lines[:2]):
+                    self._ahead[name] = self.get_code(name)
 
     def exec_module(self, module: ModuleType) -> None:
         """Run a module's code in its namespace."""

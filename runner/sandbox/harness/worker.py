@@ -100,7 +100,7 @@ def _limit(cpu_seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
 
 
-def _forget_harness() -> None:
+def forget_harness() -> None:
     """Take the harness's own modules out of the plugin's sight; it could import its own so."""
     package = __name__.rpartition(".")[0]
     for name in [n for n in sys.modules if n == package or n.startswith(package + ".")]:
@@ -127,6 +127,7 @@ def run(task: int, answer: int) -> None:
         loader.compile_ahead(module)
     except Exception as error:  # noqa: BLE001 - what is wrong with a wheel is the call's answer
         wrong = error
+    forget_harness()
     # whoever waits here has run nothing of the wheel, and cannot: nothing imports from it yet
     arguments = _read(task, argument_bytes)
     os.close(task)
@@ -156,7 +157,6 @@ def finish(
     """
     write, pack, clean = os.write, protocol.ANSWER.pack, _describe
     ending, cap = protocol.RESULT, output_bytes
-    _forget_harness()
     try:
         payload = work()
     except BaseException as error:  # noqa: BLE001 - whatever a plugin raises is its answer
