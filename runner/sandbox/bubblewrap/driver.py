@@ -10,7 +10,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import threading
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Final
@@ -23,9 +22,9 @@ from runner.sandbox.events import Death
 from runner.sandbox.oci.container import OciContainer
 from runner.sandbox.oci.runtime import PATH, Process
 from runner.sandbox.options import Hardening
+from runner.sandbox.processes import Processes
 from trust.errors import problem
 
-REMOVE_SECONDS: Final = 0.5
 FIRST_UID, UIDS = 1 << 30, 1 << 29
 """Users that exist nowhere: each process gets one of its own, so that its processes are counted.
 
@@ -75,8 +74,7 @@ class SubprocessDriver:
         self._programs = programs
         self._filter = filter_program
         self._folder = Path(tempfile.mkdtemp(prefix="sealgate-fallback-"))
-        self._lock = threading.Lock()
-        self._processes: dict[str, Process] = {}
+        self._processes = Processes()
         self._own_users = os.geteuid() == 0
         self._install()
 
@@ -157,9 +155,7 @@ class SubprocessDriver:
         finally:
             if filtered >= 0:
                 os.close(filtered)
-        with self._lock:
-            self._processes[container] = process
-        return process
+        return self._processes.add(container, process)
 
     def _spawn(
         self, hardening: Hardening, stream: socket.socket, errors: int, filtered: int
@@ -190,30 +186,21 @@ class SubprocessDriver:
 
     def remove(self, container: str) -> bool:
         """End a process and all that it started; return whether it is gone."""
-        with self._lock:
-            process = self._processes.get(container)
-        if process is None:
-            return True
-        process.kill()
-        if not process.wait(REMOVE_SECONDS):
+        if not self._processes.kill(container):
             return False
-        with self._lock:
-            self._processes.pop(container, None)
+        self._processes.forget(container)
         return True
 
     def ended(self, container: str, seconds: float) -> Death:
         """Return how a process ended, waiting at most `seconds` for its end."""
-        with self._lock:
-            process = self._processes.get(container)
+        process = self._processes.ended(container, seconds)
         if process is None:
             return Death(None, False)
-        process.wait(seconds)
         return Death(process.exit_code, False)
 
     def containers(self) -> list[str]:
         """Return the ids of the processes that have not been removed."""
-        with self._lock:
-            return sorted(self._processes)
+        return self._processes.names()
 
     def check(self) -> None:
         """Raise SandboxUnavailable if a program is no longer there."""

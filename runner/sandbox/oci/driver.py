@@ -8,7 +8,6 @@ import os
 import secrets
 import shutil
 import socket
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -26,11 +25,11 @@ from runner.sandbox.oci.root import Root, open_root
 from runner.sandbox.oci.runtime import Process, Runtime
 from runner.sandbox.oci.spec import runtime_spec
 from runner.sandbox.options import Hardening
+from runner.sandbox.processes import Processes
 from trust.errors import problem
 
 RUN = Path("/run/sealgate-oci")
 """Bundles and the runtime's state; a file system that a restart of the machine empties."""
-REMOVE_SECONDS = 0.5
 SWEEP_ATTEMPTS, SWEEP_SECONDS = 100, 0.01
 """How often to try to remove a dead runner's container, and the pause between, in seconds."""
 APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
@@ -76,8 +75,7 @@ class OciDriver:
         self._cgroups = Cgroups(token, hierarchies())
         self._runtime = Runtime(binary, self._folder / "state")
         self._apparmor = _apparmor()
-        self._lock = threading.Lock()
-        self._processes: dict[str, Process] = {}
+        self._processes = Processes()
         RUN.mkdir(mode=0o700, exist_ok=True)
         for folder in (self._folder, self._folder / "bundles", self._folder / "state"):
             folder.mkdir(mode=0o700)
@@ -169,35 +167,26 @@ class OciDriver:
         except OSError as error:
             raise unavailable("create", "no bundle could be written", value=error) from error
         process = self._runtime.run(container, bundle, stream, errors)
-        with self._lock:
-            self._processes[container] = process
-        return process
+        return self._processes.add(container, process)
 
     def remove(self, container: str) -> bool:
         """End and remove a container; return whether it is gone."""
-        with self._lock:
-            process = self._processes.get(container)
-        if process is not None:
-            process.kill()
-            if not process.wait(REMOVE_SECONDS):
-                return False
-        else:
+        if self._processes.get(container) is None:
             self._cgroups.kill(container)
+        elif not self._processes.kill(container):
+            return False
         if not self._cgroups.remove(container):
             return False
         self._runtime.forget(container)
         shutil.rmtree(self._folder / "bundles" / container, ignore_errors=True)
-        with self._lock:
-            self._processes.pop(container, None)
+        self._processes.forget(container)
         return True
 
     def ended(self, container: str, seconds: float) -> Death:
         """Return how a container ended, waiting at most `seconds` for its end."""
-        with self._lock:
-            process = self._processes.get(container)
+        process = self._processes.ended(container, seconds)
         if process is None:
             return Death(None, False)
-        process.wait(seconds)
         return Death(process.exit_code, self._cgroups.out_of_memory(container))
 
     def containers(self) -> list[str]:
