@@ -33,7 +33,7 @@ from runner.distribution.trust_material import Pinned
 from runner.fetch import HttpRegistry, Registry
 from runner.live_policy import LivePolicy
 from runner.logs import log_to_stderr
-from runner.metrics import Metrics
+from runner.metrics import Gauges, Metrics
 from runner.mirror import PREFIX, MirrorRegistry
 from runner.output import FOLLOWERS
 from runner.policy import Policy
@@ -263,13 +263,15 @@ def open_service(
             followed.start(runner.adopt_gate)
             stack.callback(followed.close)
         metrics.watch(
-            pool=sandboxes.pool_of(sandbox),
-            policy=lambda: live.standing,
-            audit_entries=lambda: audit.reader.size,
-            layout_expires=lambda: _layout_of(runner.gate).expires,
-            running=lambda: quotas.running,
-            distribution=followed.figures if followed else None,
-            revocations=revocations.figures if revocations else None,
+            Gauges(
+                pool=sandboxes.pool_of(sandbox),
+                policy=lambda: live.standing,
+                audit_entries=lambda: audit.reader.size,
+                layout_expires=lambda: _layout_of(runner.gate).expires,
+                running=lambda: quotas.running,
+                distribution=followed.figures if followed else None,
+                revocations=revocations.figures if revocations else None,
+            )
         )
         app = create_app(
             runner,

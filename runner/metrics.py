@@ -33,44 +33,34 @@ class DistributionFigures:
     trust_in_force: bool
 
 
-class _Gauges(Collector):
-    """What is asked for when somebody looks, not counted as it happens."""
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gauges(Collector):
+    """What is asked for when somebody looks, not counted as it happens; each with whom to ask."""
 
-    def __init__(
-        self,
-        *,
-        pool: Callable[[], PoolState | None],
-        policy: Callable[[], Standing | None],
-        audit_entries: Callable[[], int],
-        layout_expires: Callable[[], datetime],
-        running: Callable[[], int],
-        distribution: Callable[[], DistributionFigures] | None = None,
-        revocations: Callable[[], RevocationFigures] | None = None,
-    ) -> None:
-        self._revocations = revocations
-        self._distribution = distribution
-        self._pool = pool
-        self._policy = policy
-        self._audit_entries = audit_entries
-        self._layout_expires = layout_expires
-        self._running = running
+    pool: Callable[[], PoolState | None]
+    policy: Callable[[], Standing | None]
+    audit_entries: Callable[[], int]
+    layout_expires: Callable[[], datetime]
+    running: Callable[[], int]
+    distribution: Callable[[], DistributionFigures] | None = None
+    revocations: Callable[[], RevocationFigures] | None = None
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Return the gauges as they are now."""
-        yield GaugeMetricFamily("sealgate_calls_running", "Calls under way.", value=self._running())
+        yield GaugeMetricFamily("sealgate_calls_running", "Calls under way.", value=self.running())
         yield GaugeMetricFamily(
-            "sealgate_audit_entries", "Entries of the audit log.", value=self._audit_entries()
+            "sealgate_audit_entries", "Entries of the audit log.", value=self.audit_entries()
         )
         yield GaugeMetricFamily(
             "sealgate_layout_expires_timestamp_seconds",
             "When the layout ends; nothing is admitted after that.",
-            value=self._layout_expires().timestamp(),
+            value=self.layout_expires().timestamp(),
         )
-        if self._distribution is not None:
-            yield from self._distributed(self._distribution())
-        if self._revocations is not None:
-            yield from _revoked(self._revocations())
-        pool = self._pool()
+        if self.distribution is not None:
+            yield from self._distributed(self.distribution())
+        if self.revocations is not None:
+            yield from _revoked(self.revocations())
+        pool = self.pool()
         if pool is not None:
             states = GaugeMetricFamily(
                 "sealgate_pool", "Containers and waiting calls by state.", labels=["state"]
@@ -78,7 +68,7 @@ class _Gauges(Collector):
             for name in ("ready", "starting", "busy", "waiting"):
                 states.add_metric([name], getattr(pool, name))
             yield states
-        policy = self._policy()
+        policy = self.policy()
         if policy is not None:
             yield GaugeMetricFamily(
                 "sealgate_policy_file_in_force",
@@ -167,29 +157,9 @@ class Metrics:
             registry=self._registry,
         )
 
-    def watch(
-        self,
-        *,
-        pool: Callable[[], PoolState | None],
-        policy: Callable[[], Standing | None],
-        audit_entries: Callable[[], int],
-        layout_expires: Callable[[], datetime],
-        running: Callable[[], int],
-        distribution: Callable[[], DistributionFigures] | None = None,
-        revocations: Callable[[], RevocationFigures] | None = None,
-    ) -> None:
-        """Add the gauges, each with whom to ask."""
-        self._registry.register(
-            _Gauges(
-                pool=pool,
-                policy=policy,
-                audit_entries=audit_entries,
-                layout_expires=layout_expires,
-                running=running,
-                distribution=distribution,
-                revocations=revocations,
-            )
-        )
+    def watch(self, gauges: Gauges) -> None:
+        """Add the gauges."""
+        self._registry.register(gauges)
 
     def phase(self, name: str, seconds: float) -> None:
         """Note how long a phase took."""
