@@ -148,7 +148,7 @@ class Decisions:
 
     def _isolation(self, policy: Policy, level: Level) -> dict[str, str]:
         """Return what the record of a decision says of where the call is to run."""
-        driver = (self._driver or policy.driver) if level == "container" else "engine"
+        driver = (self._driver or policy.driver) if level == "container" else policy.driver
         if driver == "subprocess":
             return {"runtime": "bubblewrap", "level": "subprocess", "driver": driver}
         return {"runtime": policy.runtime, "level": level, "driver": driver}

@@ -65,7 +65,9 @@ def connect(policy: Policy, stack: ExitStack, state: Path) -> Executes:
     sandbox = stack.enter_context(made)
     if not policy.uses_cells():
         return sandbox
-    cells = stack.enter_context(CellSandbox.connect(policy.image, policy.runtime))
+    cells = stack.enter_context(
+        CellSandbox.connect(policy.image, policy.runtime, driver=policy.driver, folder=roots)
+    )
     return Levels(sandbox, cells)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import secrets
 import socket
 import time
+from collections.abc import Callable
 from typing import Any, Protocol, Self
 
 from runner.sandbox import frames
@@ -189,6 +190,24 @@ class WarmContainer:
         response = frames.read_response(self._reader, self._nonce, request.output_bytes, live)
         self.answered = True
         return response
+
+    def give_stream(
+        self, receive: Callable[[int], bytes]
+    ) -> tuple[socket.socket, frames.StreamReader]:
+        """Give the stream to a protocol of many calls; this one's single call is gone with it.
+
+        Args:
+            receive: what the reader gets the stream's bytes by from here on.
+
+        Raises:
+            ContainerGone: the stream is closed.
+        """
+        if self._socket is None:
+            raise ContainerGone("the connection to the container is closed")
+        self._used = True
+        self._socket.settimeout(None)
+        self._reader._receive = receive
+        return self._socket, self._reader
 
     def kill(self) -> None:
         """End the container now, without waiting; whoever holds it still has to destroy it."""

@@ -2,11 +2,13 @@
 
 A driver starts hardened containers from the pinned image, removes them, and knows how they ended.
 `EngineDriver` asks a Docker engine; `oci.OciDriver` calls the OCI runtime itself. Which of them is
-used is the policy's choice; neither ever stands in for the other.
+used is the policy's choice, for both isolation levels; neither ever stands in for the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from runner.sandbox import options, orphans
@@ -16,6 +18,23 @@ from runner.sandbox.errors import unavailable
 from runner.sandbox.events import Death, Obituaries
 
 LABEL_REQUEST = "org.sealgate.request"
+_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+"""An image's architecture, as `platform.machine()` tells it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """The kernel under a driver's containers.
+
+    Attributes:
+        machine: what programs of the image are made for, as `platform.machine()` tells it.
+        kernel: the kernel's release.
+        apparmor: whether AppArmor confines containers.
+    """
+
+    machine: str
+    kernel: str
+    apparmor: bool
 
 
 class Driver(Protocol):
@@ -54,6 +73,21 @@ class Driver(Protocol):
         """Let go of everything; every container was removed before."""
 
 
+class CellDriver(Driver, Protocol):
+    """A driver whose containers can hold cells."""
+
+    def start(
+        self,
+        hardening: options.Hardening,
+        request_id: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> WarmContainer:
+        """As `Driver.start`; the container is marked with `labels` too, for the operator."""
+
+    def host(self) -> Host:
+        """Return the kernel that the containers run on; raises SandboxUnavailable."""
+
+
 class EngineDriver:
     """A Docker engine makes the containers."""
 
@@ -70,16 +104,39 @@ class EngineDriver:
         """Return what a record says of the controls in force."""
         return hardening.summary()
 
-    def start(self, hardening: options.Hardening, request_id: str = "") -> WarmContainer:
+    def start(
+        self,
+        hardening: options.Hardening,
+        request_id: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> WarmContainer:
         """Start a container and wait until it is ready.
 
         Raises:
             SandboxUnavailable: it did not become ready.
         """
-        labels = {options.LABEL_RUNNER: self.identity}
+        marks = {**(labels or {}), options.LABEL_RUNNER: self.identity}
         if request_id:
-            labels[LABEL_REQUEST] = request_id
-        return WarmContainer.start(self._engine, self._image, hardening, labels)
+            marks[LABEL_REQUEST] = request_id
+        return WarmContainer.start(self._engine, self._image, hardening, marks)
+
+    def host(self) -> Host:
+        """Return the kernel that the engine's containers run on, as the engine tells it.
+
+        Raises:
+            SandboxUnavailable: the engine does not answer.
+        """
+        try:
+            info = self._engine.client.info()
+            image = self._engine.client.inspect_image(self._image)
+        except ENGINE_ERRORS as error:
+            raise unavailable("engine", "the Docker engine does not answer", value=error) from error
+        architecture = str(image.get("Architecture", ""))
+        return Host(
+            machine=_MACHINES.get(architecture, architecture),
+            kernel=str(info.get("KernelVersion", "")),
+            apparmor=any("name=apparmor" in each for each in info.get("SecurityOptions") or []),
+        )
 
     def remove(self, container: str) -> bool:
         """End and remove a container; return whether it is gone."""

@@ -130,6 +130,16 @@ class Hardening:
     hostname: str = "sandbox"
     runtime: str = "runc"
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What the container executes instead of the image's own command; () is that."""
+        return ()
+
+    @property
+    def apparmor(self) -> str:
+        """The AppArmor profile around the container; "" is the one that an engine takes."""
+        return ""
+
     def _ulimits(self) -> list[dict[str, Any]]:
         limits = []
         if not self.message_queues:
@@ -152,6 +162,8 @@ class Hardening:
         security = [f"seccomp={self.seccomp}"]
         if self.no_new_privileges:
             security.append("no-new-privileges")
+        if self.apparmor:
+            security.append(f"apparmor={self.apparmor}")
         host: dict[str, Any] = {
             "NetworkMode": self.network,
             "ReadonlyRootfs": self.read_only,
@@ -176,7 +188,7 @@ class Hardening:
             host["PidsLimit"] = self.pids
         if self.nano_cpus:
             host["NanoCpus"] = self.nano_cpus
-        return {
+        config: dict[str, Any] = {
             "Image": image,
             "User": self.user,
             "Hostname": self.hostname,
@@ -191,6 +203,9 @@ class Hardening:
             "Labels": labels,
             "HostConfig": host,
         }
+        if self.command:
+            config["Entrypoint"] = list(self.command)
+        return config
 
     def summary(self) -> dict[str, Any]:
         """Return what a record says of the controls in force."""

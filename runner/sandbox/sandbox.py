@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import time
 from pathlib import Path
 from typing import Any
 
-from runner.sandbox import frames, image, options, orphans, verdict
+from runner.sandbox import drivers, frames, options, verdict
 from runner.sandbox.container import WarmContainer
 from runner.sandbox.control import CallStopped
-from runner.sandbox.driver import Driver, EngineDriver
-from runner.sandbox.engine import Engine
+from runner.sandbox.driver import Driver
 from runner.sandbox.errors import (
     ContainerGone,
     DeadlinePassed,
     ProtocolViolation,
     SandboxUnavailable,
-    unavailable,
 )
 from runner.sandbox.execution import DriverName, Execution, Job
-from runner.sandbox.oci import OciDriver
 from runner.sandbox.pool import Pool, PoolSettings, PoolState
 from runner.sandbox.reaper import Reaper
-from trust.errors import problem
 from trust.wheel import Limits
 
 REMEMBERED_LIMITS = 256
 DEATH_SECONDS = 2.0
 """How long to wait for the engine to tell how a container ended, in seconds."""
-
-_serial = itertools.count()
 
 
 class Sandbox:
@@ -91,23 +84,18 @@ class Sandbox:
             from runner.sandbox.bubblewrap import SubprocessDriver  # it needs the cells' filter
 
             confined = dataclasses.replace(base, runtime="bubblewrap")
-            return cls(SubprocessDriver.connect(next(_serial), confined), image, confined, pool)
-        if driver == "oci":
-            if folder is None:
-                raise ValueError("the driver `oci` needs a folder for the image's root")
-            direct = OciDriver.connect(image, runtime, folder, next(_serial), base_url)
-            return cls(direct, image, base, pool)
-        engine = Engine(base_url, engine_seconds)
-        check_image(engine, image)
-        if runtime not in (known := engine.runtimes()):
-            raise unavailable(
-                "runtime",
-                "the engine does not have the runtime that the policy asks for",
-                value=f"{runtime}, known: {', '.join(known)}",
-                advice="install it and name it in the engine's configuration, or change the policy",
+            return cls(
+                SubprocessDriver.connect(next(drivers.serials), confined), image, confined, pool
             )
-        orphans.sweep(engine)
-        return cls(EngineDriver(engine, image, next(_serial)), image, base, pool)
+        made = drivers.connect(
+            driver,
+            image,
+            runtime,
+            base_url=base_url,
+            engine_seconds=engine_seconds,
+            folder=folder,
+        )
+        return cls(made, image, base, pool)
 
     def _hardening_for(self, limits: Limits) -> options.Hardening:
         return options.for_limits(
@@ -228,23 +216,3 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def check_image(engine: Engine, wanted: str) -> None:
-    """Refuse an image that is not this runner's, named by its id.
-
-    Raises:
-        SandboxUnavailable: no such image, another harness, or no engine.
-    """
-    info = image.describe(engine.client, wanted)
-    ours = image.harness_digest()
-    if info.id != wanted or info.harness != ours:
-        raise SandboxUnavailable(
-            problem(
-                "sandbox.image-other",
-                "the image is not this runner's runtime image, named by its id",
-                value=f"{wanted}: id {info.id}, harness {info.harness or 'none'}",
-                expected=f"an image id, and the harness {ours}",
-                advice="run `sealgate image build` and `sealgate image pin`",
-            )
-        )

@@ -47,11 +47,4 @@ def run(
 
 def containers_of(sandbox: Sandbox | CellSandbox) -> list[dict[str, Any]]:
     """Return the containers that this sandbox started and that are not gone yet."""
-    if isinstance(sandbox, Sandbox):
-        return [{"Id": container} for container in sandbox.driver.containers()]
-    from runner.sandbox.engine import Engine
-    from runner.sandbox.options import LABEL_RUNNER
-
-    label = f"{LABEL_RUNNER}={sandbox.identity}"
-    found: list[dict[str, Any]] = Engine().client.containers(all=True, filters={"label": label})
-    return found
+    return [{"Id": container} for container in sandbox.driver.containers()]

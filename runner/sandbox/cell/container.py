@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import secrets
-import threading
 import time
 
 from runner.sandbox.cell import frames
-from runner.sandbox.cell.options import CellHardening
+from runner.sandbox.cell.conversation import Conversation, Waiter
 from runner.sandbox.container import GRACE_SECONDS, WarmContainer
 from runner.sandbox.control import Control
-from runner.sandbox.engine import Engine
 from runner.sandbox.errors import ContainerGone, DeadlinePassed, ProtocolViolation
 from runner.sandbox.frames import LiveReader, Request, Response, live_reader
 from runner.sandbox.harness import cell_protocol, protocol
@@ -24,40 +22,49 @@ STOP_SECONDS = 1.0
 """How long a container may take to end one call, before all of it is ended, in seconds."""
 
 
-class _Pending:
+class _Pending(Waiter):
     """A call that waits for its response."""
 
-    __slots__ = ("answered", "error", "event", "live", "nonce", "response")
+    __slots__ = ("live", "nonce", "response")
 
     def __init__(self, live: LiveReader | None) -> None:
+        super().__init__()
         self.live = live
         self.nonce = secrets.token_bytes(protocol.NONCE_BYTES)
-        self.event = threading.Event()
-        """It was answered, or told to end."""
-        self.answered = threading.Event()
         self.response: Response | None = None
-        self.error: Exception | None = None
 
 
-class CellContainer(WarmContainer):
-    """A container that holds one wheel and takes many calls; make it with `start`, then `set_up`.
+class CellContainer:
+    """A container that holds one wheel and takes many calls: `set_up` comes first.
 
-    `call` may be used by several threads at one time. Whoever started it must `destroy` it.
+    `call` may be used by several threads at one time. Whoever made it must `destroy` it.
     """
 
-    def __init__(self, engine: Engine, container_id: str, hardening: CellHardening) -> None:
-        super().__init__(engine, container_id, hardening)
-        self.cells = hardening.cells
+    answered = False
+    """For the reaper: as long as its stream is open, something may run in it."""
+
+    def __init__(self, warm: WarmContainer, cells: int) -> None:
+        """Take over a container that was started for this level, by whichever driver.
+
+        Args:
+            warm: the container.
+            cells: calls that may run in it at one time.
+
+        Raises:
+            ContainerGone: its stream is closed.
+        """
+        self.id = warm.id
+        self.born = warm.born
+        self.cells = cells
         self.calls = 0
         self.surprise = ""
         """Why the container must not take another call; "" while nothing odd has happened."""
         self.compiled = False
+        self._warm = warm
+        self._stream = Conversation(warm, self._take_frame)
         self._numbers = itertools.count(1)
         self._pending: dict[int, _Pending] = {}
-        self._lock = threading.Lock()
-        self._sending = threading.Lock()
         self._output_bytes = 0
-        self._listener: threading.Thread | None = None
 
     def set_up(self, wheel: bytes, program: bytes, limits: Limits) -> frames.Ready:
         """Hand over the wheel and wait until the first cell is ready, or has failed.
@@ -71,86 +78,48 @@ class CellContainer(WarmContainer):
             ContainerGone, DeadlinePassed, ProtocolViolation: no answer, or none that is valid.
             ValueError: the wheel does not fit the protocol.
         """
-        if self._socket is None:
-            raise ContainerGone("the connection to the engine is closed")
-        self._deadline = time.monotonic() + SETUP_SECONDS
-        self._socket.settimeout(SETUP_SECONDS)
-        try:
-            self._socket.sendall(frames.encode_setup(wheel, program, limits, self.cells))
-        except TimeoutError:
-            raise DeadlinePassed("the container did not take the wheel") from None
-        except OSError as error:
-            raise ContainerGone(f"the container did not take the wheel: {error}") from error
-        self._reader.allow(cell_protocol.DONE.size)
-        ready = frames.decode_done(self._reader.take(cell_protocol.DONE.size))
+        frame = frames.encode_setup(wheel, program, limits, self.cells)
+        done = self._stream.exchange(frame, cell_protocol.DONE.size, SETUP_SECONDS)
+        ready = frames.decode_done(done)
         self.compiled = ready.compiled
-        if ready.step == 0:
-            self._output_bytes = limits.output_bytes
-            self._deadline = 0.0
-            self._socket.settimeout(None)
-            self._listener = threading.Thread(target=self._listen, name="cells", daemon=True)
-            self._listener.start()
+        self._output_bytes = limits.output_bytes
         return ready
 
-    def _receive(self, count: int) -> bytes:
-        if self._listener is None:
-            return super()._receive(count)
-        held = self._socket
-        if held is None:
-            raise ContainerGone("the connection to the engine is closed")
-        try:
-            return held.recv(count)
-        except (OSError, ValueError) as error:
-            raise ContainerGone(f"the connection to the engine broke: {error}") from error
-
-    def _listen(self) -> None:
-        """Take responses and hand them out until the stream ends or says something odd."""
-        error: Exception
-        try:
-            while True:
-                # no more can be on its way than one response of each cell, and the backlog
-                most = self.cells * frames.response_bound(self._output_bytes)
-                self._reader.allow(most + protocol.MAX_BACKLOG)
-                start = self._reader.take(protocol.MAGIC_BYTES)
-                if start == cell_protocol.LOG_MAGIC:
-                    self._take_log(start)
-                    continue
-                header = frames.read_header(self._reader, start, self._output_bytes)
-                pending = self._waiting(header.number)
-                response = frames.read_response(self._reader, header, pending.nonce)
-                if pending.live is not None:
-                    pending.live.finish(response.stdout, response.stderr)
-                if response.killed_for_memory:
-                    self.surprise = "the kernel killed a process for memory"
-                with self._lock:
-                    del self._pending[header.number]
-                pending.response = response
-                pending.answered.set()
-                pending.event.set()
-        except Exception as caught:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-            error = caught
-        self.surprise = self.surprise or f"{type(error).__name__}: {error}"
-        with self._lock:
-            waiting, self._pending = self._pending, {}
-        for pending in waiting.values():
-            pending.error = error
-            pending.answered.set()
-            pending.event.set()
+    def _take_frame(self) -> _Pending | None:
+        """Read one frame; return the call that it answers, if it answers one."""
+        reader = self._stream.reader
+        # no more can be on its way than one response of each cell, and the backlog
+        most = self.cells * frames.response_bound(self._output_bytes)
+        reader.allow(most + protocol.MAX_BACKLOG)
+        start = reader.take(protocol.MAGIC_BYTES)
+        if start == cell_protocol.LOG_MAGIC:
+            self._take_log(start)
+            return None
+        header = frames.read_header(reader, start, self._output_bytes)
+        pending = self._waiting(header.number)
+        response = frames.read_response(reader, header, pending.nonce)
+        if pending.live is not None:
+            pending.live.finish(response.stdout, response.stderr)
+        if response.killed_for_memory:
+            self.surprise = "the kernel killed a process for memory"
+        self._pending.pop(header.number, None)
+        pending.response = response
+        return pending
 
     def _waiting(self, number: int) -> _Pending:
-        with self._lock:
-            pending = self._pending.get(number)
+        pending = self._pending.get(number)
         if pending is None:
             raise ProtocolViolation(f"a frame of call {number}, which is not")
         return pending
 
     def _take_log(self, start: bytes) -> None:
-        header = frames.read_log(self._reader, start)
+        reader = self._stream.reader
+        header = frames.read_log(reader, start)
         live = self._waiting(header.number).live
         if live is None:
             raise ProtocolViolation(f"a log frame of call {header.number}, which asked for none")
         live.check(header.stream, header.length, header.left_out, header.tag)
-        live.give(header.stream, header.left_out, self._reader.take(header.length))
+        live.give(header.stream, header.left_out, reader.take(header.length))
 
     def call(self, request: Request, control: Control | None = None) -> Response:
         """Send one call and wait for its response; safe to use from several threads.
@@ -170,53 +139,48 @@ class CellContainer(WarmContainer):
         number = next(self._numbers) & 0xFFFFFFFF
         frame = frames.encode_call(request, number, pending.nonce, pending.live)
         deadline = time.monotonic() + request.wall_seconds + GRACE_SECONDS
-        with self._lock:
-            if self._listener is None or not self._listener.is_alive():
-                raise ContainerGone("the container takes no calls")
-            self._pending[number] = pending
-            self.calls += 1
+        self._stream.enter(pending)
+        self._pending[number] = pending
+        self.calls = number
         try:
-            with (control or Control()).attached(pending.event.set):
-                self._send(frame)
-                if not pending.event.wait(max(0.0, deadline - time.monotonic())):
+            with (control or Control()).attached(lambda: self._stream.stop(pending)):
+                self._stream.send(frame)
+                if not self._stream.wait(pending, deadline):
                     self.surprise = self.surprise or "a call was not answered in time"
                     raise DeadlinePassed("the wall clock ran out")
-            if not pending.answered.is_set():
+            if not pending.done:
                 self._end_call(number, pending)
-        except BaseException:
-            self._forget(number)
-            raise
+        finally:
+            self._pending.pop(number, None)
+            self._stream.leave(pending)
         if pending.response is None:
             raise pending.error or ContainerGone("the container ended")
         return pending.response
 
-    def _send(self, frame: bytes) -> None:
-        try:
-            with self._sending:
-                if self._socket is None:
-                    raise ContainerGone("the connection to the engine is closed")
-                self._socket.sendall(frame)
-        except OSError as error:
-            raise ContainerGone(f"the container did not take the call: {error}") from error
-
     def _end_call(self, number: int, pending: _Pending) -> None:
         """Have one call's cell killed; where that is not confirmed, the container goes."""
-        self._send(frames.encode_cancel(number))
-        if not pending.answered.wait(STOP_SECONDS):
+        pending.stopping = False  # from here on it waits for the answer alone
+        self._stream.send(frames.encode_cancel(number))
+        if not self._stream.wait(pending, time.monotonic() + STOP_SECONDS):
             self.surprise = self.surprise or "a call did not end when it was told to"
             self.kill()
-            pending.answered.wait(STOP_SECONDS)
-
-    def _forget(self, number: int) -> None:
-        with self._lock:
-            self._pending.pop(number, None)
+            self._stream.wait(pending, time.monotonic() + STOP_SECONDS)
 
     def alive(self) -> bool:
-        """Whether the container takes calls."""
-        return self._listener is not None and self._listener.is_alive() and not self.surprise
+        """Whether the container takes calls; one that ended or spoke unasked takes none."""
+        if not self.surprise and not self._stream.silent():
+            self.surprise = str(self._stream.over)
+        return not self.surprise
+
+    def kill(self) -> None:
+        """End the container now, and every call in it, without waiting."""
+        self._warm.kill()
 
     def disconnect(self) -> None:
         """Close the stream, which ends the container and every call in it."""
-        if self._listener is not None:
-            self.kill()
-        super().disconnect()
+        self._stream.close()
+
+    def destroy(self) -> bool:
+        """Close the stream, kill and remove; return whether it is gone."""
+        self.disconnect()
+        return self._warm.destroy()

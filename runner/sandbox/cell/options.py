@@ -53,7 +53,7 @@ def _when(names: list[str], comment: str, *conditions: tuple[int, str, int, int]
 
 
 def container_profile(base: str | None = None) -> str:
-    """Return the profile that the engine puts around a container of this level, JSON.
+    """Return the profile that is put around a container of this level, JSON.
 
     Args:
         base: the profile of the container level; None means ours.
@@ -93,7 +93,7 @@ class CellHardening(options.Hardening):
 
     Attributes:
         cells: calls that may run at one time.
-        apparmor: the AppArmor profile; "" is the engine's own choice.
+        apparmor: the AppArmor profile; "" is the one that an engine takes.
         command: what the container executes. The image's own command of this level takes no
             options; tests start another one.
     """
@@ -114,14 +114,6 @@ class CellHardening(options.Hardening):
             pids=BASE_PROCESSES + self.cells + 2 * self.cells * (limits.processes + 1),
             nano_cpus=1_000_000_000 * min(self.cells, os.cpu_count() or 1),
         )
-
-    def container_config(self, image: str, labels: dict[str, str]) -> dict[str, Any]:
-        """Return the body of the engine's `POST /containers/create`."""
-        config = options.Hardening.container_config(self, image, labels)
-        config["Entrypoint"] = list(self.command)
-        if self.apparmor:
-            config["HostConfig"]["SecurityOpt"].append(f"apparmor={self.apparmor}")
-        return config
 
     def summary(self) -> dict[str, Any]:
         """Return what a record says of the controls in force."""

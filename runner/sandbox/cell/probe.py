@@ -11,11 +11,9 @@ import errno
 import io
 import re
 import zipfile
-from typing import Any
 
 from runner.sandbox.cell.options import CellHardening
-from runner.sandbox.engine import ENGINE_ERRORS, Engine
-from runner.sandbox.errors import SandboxUnavailable, unavailable
+from runner.sandbox.errors import SandboxUnavailable
 from runner.sandbox.harness import cell_steps
 from trust.errors import problem
 
@@ -88,13 +86,15 @@ def not_started(error: SandboxUnavailable, hardening: CellHardening) -> SandboxU
     return error
 
 
-def check_kernel(engine: Engine) -> None:
+def check_kernel(release: str) -> None:
     """Refuse a kernel in which all cells and the whole host share one count of processes.
 
+    Args:
+        release: as `uname -r` tells it; "" where nobody knows.
+
     Raises:
-        SandboxUnavailable: the kernel is too old, or the engine does not answer.
+        SandboxUnavailable: the kernel is too old, or its version is not known.
     """
-    release = str(_info(engine).get("KernelVersion", ""))
     match = re.match(r"(\d+)\.(\d+)", release)
     if match is None or (int(match[1]), int(match[2])) < OLDEST_KERNEL:
         raise _refusal(
@@ -102,20 +102,3 @@ def check_kernel(engine: Engine) -> None:
             release or "no version",
             f"run Linux {'.'.join(map(str, OLDEST_KERNEL))} or later",
         )
-
-
-def _info(engine: Engine) -> dict[str, Any]:
-    try:
-        return dict(engine.client.info())
-    except ENGINE_ERRORS as error:
-        raise unavailable("engine", "the Docker engine does not answer", value=error) from error
-
-
-def apparmor(engine: Engine) -> str:
-    """Return the AppArmor profile that a container of this level needs; "" without AppArmor.
-
-    Raises:
-        SandboxUnavailable: the engine does not answer.
-    """
-    security = _info(engine).get("SecurityOptions") or []
-    return APPARMOR_PROFILE if any("name=apparmor" in option for option in security) else ""

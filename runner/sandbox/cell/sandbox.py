@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import json
 import logging
 import threading
 import time
 from collections import OrderedDict
+from pathlib import Path
 from typing import Any
 
-from runner.sandbox import frames, options, orphans, verdict
+from runner.sandbox import drivers, frames, options, verdict
 from runner.sandbox.cell import bpf, probe
 from runner.sandbox.cell.container import CellContainer
 from runner.sandbox.cell.homes import Home, Renewal
 from runner.sandbox.cell.options import CellHardening
 from runner.sandbox.control import CallStopped
-from runner.sandbox.engine import ENGINE_ERRORS, Engine
+from runner.sandbox.driver import CellDriver
 from runner.sandbox.errors import (
     ContainerGone,
     DeadlinePassed,
@@ -26,18 +26,16 @@ from runner.sandbox.errors import (
     SandboxUnavailable,
     unavailable,
 )
-from runner.sandbox.events import Obituaries
-from runner.sandbox.execution import Execution, Job
+from runner.sandbox.execution import DriverName, Execution, Job
 from runner.sandbox.harness import cell_protocol, protocol
 from runner.sandbox.reaper import Reaper
-from runner.sandbox.sandbox import DEATH_SECONDS, check_image
+from runner.sandbox.sandbox import DEATH_SECONDS
 from trust.wheel import Limits
 
 LABEL_WHEEL = "org.sealgate.wheel"
 REMEMBERED_DIGESTS = 64
 REMEMBERED_LIMITS = 256
 JANITOR_SECONDS = 5.0
-_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 _EXPECTED_ENDINGS = (
     protocol.RESULT,
     protocol.EXCEPTION,
@@ -48,7 +46,6 @@ _EXPECTED_ENDINGS = (
 )
 
 _logger = logging.getLogger(__name__)
-_serial = itertools.count()
 
 
 class CellSandbox:
@@ -59,17 +56,34 @@ class CellSandbox:
     """
 
     def __init__(
-        self, engine: Engine, image_id: str, hardening: CellHardening, renewal: Renewal
+        self,
+        driver: CellDriver,
+        image_id: str,
+        hardening: CellHardening | None = None,
+        renewal: Renewal | None = None,
     ) -> None:
-        self._engine = engine
+        """Take what makes the containers; the sandbox ends it when it is closed.
+
+        Args:
+            driver: what makes the containers.
+            image_id: the pinned image's id.
+            hardening: other controls than the default ones, for tests.
+            renewal: when containers are replaced.
+
+        Raises:
+            SandboxUnavailable: the driver does not say what it runs on, or no filter for the
+                cells can be made for it.
+        """
+        self.driver = driver
         self.image = image_id
-        self.hardening = hardening
-        self.renewal = renewal
-        self.identity = f"{orphans.runner_identity(next(_serial))}"
+        self.host = driver.host()
+        profile = probe.APPARMOR_PROFILE if self.host.apparmor else ""
+        self.hardening = hardening or CellHardening(apparmor=profile)
+        self.renewal = renewal or Renewal()
+        self.identity = driver.identity
         self.refusal: SandboxUnavailable | None = None
         self._program = self._compile_filter()
-        self._reaper = Reaper(engine)
-        self._obituaries = Obituaries(engine, f"{options.LABEL_RUNNER}={self.identity}")
+        self._reaper = Reaper(driver)
         self._lock = threading.Lock()
         self._homes: OrderedDict[tuple[str, Limits], Home] = OrderedDict()
         self._digests: OrderedDict[int, tuple[bytes, str]] = OrderedDict()
@@ -88,8 +102,10 @@ class CellSandbox:
         hardening: CellHardening | None = None,
         renewal: Renewal | None = None,
         engine_seconds: float = 20.0,
+        driver: DriverName = "engine",
+        folder: Path | None = None,
     ) -> CellSandbox:
-        """Connect to the engine, check the image, and make one cell to see that it works.
+        """Connect to what makes containers, and make one cell to see that it works.
 
         Args:
             image: the pinned image's id, `sha256:` and 64 hexadecimal digits.
@@ -98,16 +114,28 @@ class CellSandbox:
             hardening: other controls than the default ones, for tests.
             renewal: when containers are replaced.
             engine_seconds: how long the engine may take for one request.
+            driver: what makes the containers: `engine` or `oci`.
+            folder: where the driver `oci` keeps the image's root, private to the runner.
 
         Raises:
-            SandboxUnavailable: no engine, or no such image. A host that forbids cells is not
-                among these: see `refusal`.
+            SandboxUnavailable: no such driver here, or no such image. There is no other driver
+                instead. A host that forbids cells is not among these: see `refusal`.
         """
-        engine = Engine(base_url, engine_seconds)
-        check_image(engine, image)
-        orphans.sweep(engine)
-        base = hardening or CellHardening(runtime=runtime, apparmor=probe.apparmor(engine))
-        sandbox = cls(engine, image, base, renewal or Renewal())
+        made = drivers.connect(
+            driver,
+            image,
+            runtime,
+            base_url=base_url,
+            engine_seconds=engine_seconds,
+            folder=folder,
+        )
+        try:
+            sandbox = cls(made, image, hardening, renewal)
+        except BaseException:
+            made.close()
+            raise
+        if hardening is None:
+            sandbox.hardening = dataclasses.replace(sandbox.hardening, runtime=runtime)
         try:
             sandbox.probe()
         except SandboxUnavailable as error:
@@ -117,14 +145,9 @@ class CellSandbox:
 
     def _compile_filter(self) -> bytes:
         """Return the cells' filter for the image's machine, from the container level's profile."""
-        try:
-            architecture = self._engine.client.inspect_image(self.image).get("Architecture", "")
-        except ENGINE_ERRORS as error:
-            raise unavailable("engine", "the Docker engine does not answer", value=error) from error
-        machine = _MACHINES.get(architecture, architecture)
         profile = json.loads(options.seccomp_profile())
         try:
-            return bpf.compile_profile(profile, machine)
+            return bpf.compile_profile(profile, self.host.machine)
         except bpf.UnsupportedProfile as error:
             raise unavailable("cells-filter", "no filter for the cells", value=error) from error
 
@@ -134,17 +157,17 @@ class CellSandbox:
         Raises:
             SandboxUnavailable: no cell came into being; the advice says what to change.
         """
-        probe.check_kernel(self._engine)
+        probe.check_kernel(self.host.kernel)
         container = self._start(probe.WHEEL, "probe", Limits())
         self._reaper.bury(container)
 
     def _start(self, wheel: bytes, digest: str, limits: Limits) -> CellContainer:
-        labels = {options.LABEL_RUNNER: self.identity, LABEL_WHEEL: digest}
         hardening = self.hardening.for_limits(limits)
         try:
-            container = CellContainer.start(self._engine, self.image, hardening, labels)
+            warm = self.driver.start(hardening, labels={LABEL_WHEEL: digest})
         except SandboxUnavailable as error:
             raise probe.not_started(error, hardening) from error
+        container = CellContainer(warm, hardening.cells)
         try:
             ready = container.set_up(wheel, self._program, limits)
             if ready.step:
@@ -203,7 +226,12 @@ class CellSandbox:
         known = self._summaries.get(job.limits)
         if known is None:
             hardening = self.hardening.for_limits(job.limits)
-            known = job.told(self.image, hardening.runtime, hardening.summary())
+            known = job.told(
+                self.image,
+                hardening.runtime,
+                self.driver.summary(hardening),
+                driver=self.driver.name,
+            )
             if len(self._summaries) < REMEMBERED_LIMITS:
                 self._summaries[job.limits] = known
         return dict(known)
@@ -260,7 +288,7 @@ class CellSandbox:
             ended = context()
             if job.control.stopped:
                 return verdict.without_response("stopped", verdict.STOPPED, ended)
-            return verdict.of_death(self._obituaries.of(container.id, DEATH_SECONDS), ended)
+            return verdict.of_death(self.driver.ended(container.id, DEATH_SECONDS), ended)
         if response.ending == cell_protocol.STOPPED and job.control.stopped:
             return _stopped(response, context())
         if response.ending not in _EXPECTED_ENDINGS:
@@ -283,15 +311,15 @@ class CellSandbox:
         self._reaper.drain()
 
     def close(self) -> None:
-        """Remove every container and let go of the engine."""
+        """Remove every container and let go of what makes them."""
         self._closed.set()
         with self._lock:
             homes, self._homes = list(self._homes.values()), OrderedDict()
         for home in homes:
             home.close()
         self._reaper.close()
-        self._obituaries.close()
         self._janitor.join()
+        self.driver.close()
 
     def __enter__(self) -> CellSandbox:
         return self

@@ -239,8 +239,9 @@ class Supervisor:
         _, _, _, killed, denied = self._meters.totals()
         frame = cell.response(ending, self._proc, killed - self._killed_before, denied)
         self._killed_before = killed
-        self._kill(cell)
+        cell.kill()
         self._outlet.finish(frame)
+        self._release(cell)
 
     def _tick(self) -> None:
         """Hold every running call to its wall clock, CPU time and memory."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import secrets
 import shutil
 import socket
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from runner.sandbox import orphans
+from runner.sandbox.driver import LABEL_REQUEST, Host
 from runner.sandbox.engine import ENGINE_ERRORS, Engine
 from runner.sandbox.errors import SandboxUnavailable, unavailable
 from runner.sandbox.events import Death
@@ -35,6 +38,8 @@ SWEEP_ATTEMPTS, SWEEP_SECONDS = 100, 0.01
 APPARMOR = Path("/sys/module/apparmor/parameters/enabled")
 APPARMOR_PROFILES = Path("/sys/kernel/security/apparmor/profiles")
 APPARMOR_PROFILE = "docker-default"
+_HOLDING = ("enforce", "kill")
+"""Modes in which a profile stops anything."""
 
 
 def _refuse(what: str, value: object, expected: str, advice: str) -> SandboxUnavailable:
@@ -43,22 +48,45 @@ def _refuse(what: str, value: object, expected: str, advice: str) -> SandboxUnav
     )
 
 
-def _apparmor() -> str:
-    """Return the profile that an engine would put around a container; "" without AppArmor."""
+def _apparmor_is_on() -> bool:
     try:
-        if APPARMOR.read_text().strip() != "Y":
-            return ""
-        loaded = APPARMOR_PROFILES.read_text()
+        return APPARMOR.read_text().strip() == "Y"
     except FileNotFoundError:
+        return False
+
+
+def _apparmor(wanted: str = "") -> str:
+    """Return the profile that goes around a container; "" on a host without AppArmor.
+
+    Args:
+        wanted: the profile's name; "" is the one that an engine would put around a container.
+
+    Raises:
+        SandboxUnavailable: the host has AppArmor and not this profile, or a container asks for a
+            profile and the host has no AppArmor.
+    """
+    if not _apparmor_is_on():
+        if wanted:
+            raise _refuse(
+                "a container asks for an AppArmor profile, and this host has no AppArmor",
+                wanted,
+                "no profile",
+                "start the runner again, which looks whether there is AppArmor",
+            )
         return ""
-    if f"{APPARMOR_PROFILE} " not in loaded:
+    name = wanted or APPARMOR_PROFILE
+    try:
+        loaded = APPARMOR_PROFILES.read_text().splitlines()
+    except FileNotFoundError:
+        loaded = []
+    if not any(f"{name} ({mode})" in loaded for mode in _HOLDING):
         raise _refuse(
-            "this host has AppArmor, but not the profile of containers",
-            APPARMOR_PROFILES,
-            f"the profile {APPARMOR_PROFILE}",
-            "start the engine once, which loads it, or use the driver `engine`",
+            "this host has AppArmor, but not the profile that the container needs",
+            f"{name} is not among those in {APPARMOR_PROFILES}",
+            f"the profile {name}, in the mode enforce",
+            "load it (`docker-default`: start the engine once), or use the driver `engine`",
         )
-    return APPARMOR_PROFILE
+    return name
 
 
 class OciDriver:
@@ -136,37 +164,61 @@ class OciDriver:
         """Return what a record says of the controls in force."""
         return hardening.summary()
 
-    def start(self, hardening: Hardening, request_id: str = "") -> OciContainer:
+    def host(self) -> Host:
+        """Return this host's kernel: the containers have no other."""
+        return Host(platform.machine(), os.uname().release, _apparmor_is_on())
+
+    def start(
+        self,
+        hardening: Hardening,
+        request_id: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> OciContainer:
         """Start a container and wait until it is ready.
 
         Raises:
             SandboxUnavailable: it did not become ready.
         """
-        return OciContainer.launch(self, secrets.token_hex(16), hardening)
+        container = secrets.token_hex(16)
+        marks = {**(labels or {}), **({LABEL_REQUEST: request_id} if request_id else {})}
+        try:
+            self._write_bundle(container, hardening, marks)
+            return OciContainer.launch(self, container, hardening)
+        except BaseException:
+            shutil.rmtree(self._bundle(container), ignore_errors=True)
+            raise
 
-    def launch(
-        self, container: str, hardening: Hardening, stream: socket.socket, errors: int
-    ) -> Process:
-        """Start the container's first process on those descriptors.
+    def _bundle(self, container: str) -> Path:
+        return self._folder / "bundles" / container
 
-        Raises:
-            SandboxUnavailable: the runtime refused.
-        """
+    def _write_bundle(
+        self, container: str, hardening: Hardening, labels: Mapping[str, str]
+    ) -> None:
         document = runtime_spec(
             hardening,
             root=str(self._root.path),
             command=self._root.command,
             container=container,
             cgroup=self._cgroups.path(container),
-            apparmor=self._apparmor,
+            apparmor=_apparmor(hardening.apparmor) if hardening.apparmor else self._apparmor,
+            labels=labels,
         )
-        bundle = self._folder / "bundles" / container
+        bundle = self._bundle(container)
         try:
             bundle.mkdir(mode=0o700)
             (bundle / "config.json").write_text(json.dumps(document))
         except OSError as error:
             raise unavailable("create", "no bundle could be written", value=error) from error
-        process = self._runtime.run(container, bundle, stream, errors)
+
+    def launch(
+        self, container: str, hardening: Hardening, stream: socket.socket, errors: int
+    ) -> Process:
+        """Start the first process of a container, whose bundle is there, on those descriptors.
+
+        Raises:
+            SandboxUnavailable: the runtime refused.
+        """
+        process = self._runtime.run(container, self._bundle(container), stream, errors)
         return self._processes.add(container, process)
 
     def remove(self, container: str) -> bool:
@@ -178,7 +230,7 @@ class OciDriver:
         if not self._cgroups.remove(container):
             return False
         self._runtime.forget(container)
-        shutil.rmtree(self._folder / "bundles" / container, ignore_errors=True)
+        shutil.rmtree(self._bundle(container), ignore_errors=True)
         self._processes.forget(container)
         return True
 

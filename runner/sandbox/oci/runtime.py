@@ -96,13 +96,11 @@ class Process:
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end, reap it; return whether it has ended."""
+        if not self._ended(seconds):
+            return False
         with self._lock:
             if self._reaped:
                 return True
-            waiter = select.poll()
-            waiter.register(self._handle, select.POLLIN)
-            if not waiter.poll(seconds * 1000):
-                return False
             with suppress(ChildProcessError):
                 status = os.waitpid(self.pid, 0)[1]
                 code = os.waitstatus_to_exitcode(status)
@@ -110,6 +108,19 @@ class Process:
             self._reaped = True
             os.close(self._handle)
             return True
+
+    def _ended(self, seconds: float) -> bool:
+        """Wait for its end; meanwhile others may kill it."""
+        with self._lock:
+            if self._reaped:
+                return True
+            handle = os.dup(self._handle)
+        try:
+            waiter = select.poll()
+            waiter.register(handle, select.POLLIN)
+            return bool(waiter.poll(seconds * 1000))
+        finally:
+            os.close(handle)
 
     @property
     def exit_code(self) -> int | None:

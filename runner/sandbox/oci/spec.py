@@ -6,9 +6,10 @@ capabilities are those that Docker's engine gives a container with the same opti
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -29,6 +30,19 @@ _ENGINE_CAPABILITIES = [
 _DEVICES = ((1, 3), (1, 5), (1, 8), (1, 9), (5, 0), (5, 1))
 """null, zero, random, urandom, tty, console."""
 _ARCHITECTURES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
+
+
+_TRANSLATED = frozenset(
+    {
+        "apparmor", "auto_remove", "command", "core_dumps", "drop_capabilities", "file_bytes",
+        "hostname", "ipc", "log_driver", "masked_paths", "memory_bytes", "message_queues",
+        "nano_cpus", "network", "no_new_privileges", "open_files", "pids", "read_only",
+        "readonly_paths", "runtime", "seccomp", "stdin_once", "swap", "tmpfs", "user",
+    }
+)  # fmt: skip
+"""Every option that this module knows what to do with; one that is not here is refused."""
+_WITHOUT_MEANING = frozenset({"cells"})
+"""How many calls run at one time: the limits on memory and processes say it to the kernel."""
 
 
 def _refuse(what: str, value: object, expected: str) -> SandboxUnavailable:
@@ -128,6 +142,16 @@ def _resources(hardening: Hardening) -> dict[str, Any]:
     return resources
 
 
+def _check_options(hardening: Hardening) -> None:
+    names = {field.name for field in dataclasses.fields(hardening)}
+    if unknown := names - _TRANSLATED - _WITHOUT_MEANING:
+        raise _refuse("options that this driver does not know", sorted(unknown), "none")
+    wanted = {"stdin_once": True, "auto_remove": True, "log_driver": "none", "runtime": "runc"}
+    for name, value in wanted.items():
+        if getattr(hardening, name) != value:
+            raise _refuse(f"`{name}` cannot be changed", getattr(hardening, name), str(value))
+
+
 def runtime_spec(
     hardening: Hardening,
     *,
@@ -137,33 +161,35 @@ def runtime_spec(
     cgroup: str,
     apparmor: str = "",
     machine: str = "",
+    labels: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the document that `config.json` of a bundle has.
 
     Args:
-        hardening: every control.
+        hardening: every control, of either level.
         root: the root file system's folder.
-        command: what is executed.
+        command: the image's own command, for a hardening that names none.
         container: the container's id, for its host name where no other is wanted.
         cgroup: the container's own cgroup, an absolute path in each hierarchy.
-        apparmor: the AppArmor profile; "" is none.
+        apparmor: the AppArmor profile that was found to be loaded; "" is none.
         machine: as `platform.machine()` tells it; "" is this one.
+        labels: what the container is marked with, as annotations.
 
     Raises:
         SandboxUnavailable: an option has a value that only an engine knows, or that would leave
             something behind: every container of this driver ends with its stream, is removed, and
-            writes no log.
+            writes no log. Or there is an option that this function does not know.
     """
-    for name, wanted in (("stdin_once", True), ("auto_remove", True), ("log_driver", "none")):
-        if getattr(hardening, name) != wanted:
-            raise _refuse(f"`{name}` cannot be changed", getattr(hardening, name), str(wanted))
+    _check_options(hardening)
+    if hardening.apparmor and hardening.apparmor != apparmor:
+        raise _refuse("the AppArmor profile is another one", apparmor, hardening.apparmor)
     uid, _, gid = hardening.user.partition(":")
     kept = [] if hardening.drop_capabilities else _ENGINE_CAPABILITIES
     sets = ("bounding", "effective", "permitted", "inheritable", "ambient")
     process: dict[str, Any] = {
         "terminal": False,
         "user": {"uid": int(uid), "gid": int(gid), "additionalGids": [int(gid)]},
-        "args": list(command),
+        "args": list(hardening.command or command),
         "env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
         "cwd": "/",
         "capabilities": {each: kept if each in sets[:3] else [] for each in sets},
@@ -190,4 +216,5 @@ def runtime_spec(
         "hostname": hardening.hostname or container,
         "mounts": list(_mounts(hardening)),
         "linux": linux,
+        "annotations": dict(labels or {}),
     }

@@ -13,6 +13,7 @@ import pytest
 
 from runner.sandbox.cell import CellSandbox
 from runner.sandbox.harness.cell_protocol import SPARE_CELLS
+from tests.runner.cell.conftest import Opens
 from tests.runner.cell.test_walls import without
 from tests.support.sandbox import run
 
@@ -73,23 +74,23 @@ def side_by_side(sandbox: CellSandbox) -> set[bool]:
     return {each.result for each in both if isinstance(each.result, bool)}
 
 
-def test_a_socket_of_one_cell_is_not_there_for_the_next(image_id: str) -> None:
-    with without(image_id, ("seccomp",), OPEN) as held:
+def test_a_socket_of_one_cell_is_not_there_for_the_next(opens: Opens) -> None:
+    with without(opens, ("seccomp",), OPEN) as held:
         assert one_after_the_other(held, MEETS) == {False}
-    with without(image_id, ("seccomp", "pid_namespace"), OPEN) as weaker:
+    with without(opens, ("seccomp", "pid_namespace"), OPEN) as weaker:
         assert one_after_the_other(weaker, MEETS) == {False, True}
 
 
-def test_nor_for_the_one_beside_it(image_id: str) -> None:
-    with without(image_id, ("seccomp",), OPEN) as held:
+def test_nor_for_the_one_beside_it(opens: Opens) -> None:
+    with without(opens, ("seccomp",), OPEN) as held:
         assert side_by_side(held) == {False}
-    with without(image_id, ("seccomp", "network_namespace"), OPEN) as weaker:
+    with without(opens, ("seccomp", "network_namespace"), OPEN) as weaker:
         assert side_by_side(weaker) == {False, True}
 
 
-def test_no_cell_can_change_its_network(image_id: str) -> None:
+def test_no_cell_can_change_its_network(opens: Opens) -> None:
     """Not even one that kept its capabilities: they are in another user namespace."""
-    with without(image_id, ("seccomp", "drop_capabilities"), OPEN) as held:
+    with without(opens, ("seccomp", "drop_capabilities"), OPEN) as held:
         assert one_after_the_other(held, CHANGES) == {False}
-    with without(image_id, ("seccomp", "drop_capabilities", "user_namespace"), OPEN) as weaker:
+    with without(opens, ("seccomp", "drop_capabilities", "user_namespace"), OPEN) as weaker:
         assert one_after_the_other(weaker, CHANGES) == {True}

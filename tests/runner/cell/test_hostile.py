@@ -30,7 +30,7 @@ DIFFERENT: dict[str, tuple[set[str], str]] = {
 
 
 @pytest.mark.parametrize("hostile", CORPUS, ids=lambda hostile: hostile.name)
-def test_hostile_plugin(hostile: Hostile, cells: CellSandbox) -> None:
+def test_hostile_plugin(hostile: Hostile, either: CellSandbox) -> None:
     if hostile.machine and hostile.machine != platform.machine():
         pytest.skip(f"written for {hostile.machine}, this is {platform.machine()}")
     expected, _ = DIFFERENT.get(hostile.name, (hostile.expected["runc"], ""))
@@ -39,7 +39,7 @@ def test_hostile_plugin(hostile: Hostile, cells: CellSandbox) -> None:
 
     def attack(_: int) -> Execution:
         return run(
-            cells, hostile.source, {"runtime": "runc"}, wall_seconds=WALL_SECONDS, cpu_seconds=1
+            either, hostile.source, {"runtime": "runc"}, wall_seconds=WALL_SECONDS, cpu_seconds=1
         )
 
     if hostile.calls > 1:
@@ -62,9 +62,9 @@ def test_hostile_plugin(hostile: Hostile, cells: CellSandbox) -> None:
             assert execution.detail
     assert elapsed < len(executions) * (WALL_SECONDS + 8)
 
-    honest = run(cells, HONEST, {"numbers": [1, 2, 3]}, wall_seconds=10.0)
+    honest = run(either, HONEST, {"numbers": [1, 2, 3]}, wall_seconds=10.0)
     assert (honest.status, honest.result) == ("ok", {"sum": 6}), honest
-    assert len(containers_of(cells)) <= cells.renewal.containers + 1
+    assert len(containers_of(either)) <= either.renewal.containers + 1
     assert host_state() == before
 
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from runner.sandbox import Execution
-from runner.sandbox.cell import CellSandbox, Renewal
+from runner.sandbox.cell import CellSandbox
 from runner.sandbox.cell.options import COMMAND, CellHardening
-from runner.sandbox.engine import Engine
 from runner.sandbox.harness.cell_steps import Steps
+from tests.runner.cell.conftest import Opens
 from tests.support.sandbox import run
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 @contextmanager
 def without(
-    image_id: str, walls: tuple[str, ...], hardening: dict[str, Any] | None = None
+    opens: Opens, walls: tuple[str, ...], hardening: dict[str, Any] | None = None
 ) -> Iterator[CellSandbox]:
     """Open a sandbox whose cells lack some walls."""
     changes = ", ".join(f"{name}=False" for name in walls)
@@ -39,7 +39,7 @@ def without(
     changed = dataclasses.replace(
         CellHardening(), command=(*COMMAND[:-1], "-c", program), **(hardening or {})
     )
-    sandbox = CellSandbox(Engine(), image_id, changed, Renewal())
+    sandbox = opens(changed)
     try:
         yield sandbox
     finally:
@@ -178,50 +178,50 @@ def test_every_wall_has_a_test() -> None:
 
 
 @pytest.mark.parametrize("wall", WALLS, ids=lambda wall: wall.name)
-def test_wall_is_what_stops_it(wall: Wall, cells: CellSandbox, image_id: str) -> None:
+def test_wall_is_what_stops_it(wall: Wall, either: CellSandbox, opens: Opens) -> None:
     def last(sandbox: CellSandbox) -> Execution:
         run(sandbox, wall.probe, **wall.limits)
         return run(sandbox, wall.probe, **wall.limits)
 
     if wall.walls or wall.hardening:
-        with without(image_id, wall.walls, wall.hardening) as sandbox:
+        with without(opens, wall.walls, wall.hardening) as sandbox:
             held = last(sandbox)
     else:
-        held = last(cells)
+        held = last(either)
     assert held.status == "ok", held
     assert held.result is False, f"the probe of {wall.name} succeeds with every wall"
 
-    with without(image_id, (*wall.walls, wall.name), wall.hardening) as weaker:
+    with without(opens, (*wall.walls, wall.name), wall.hardening) as weaker:
         open_ = last(weaker)
     assert open_.status == "ok", open_
     assert open_.result is True, f"the probe of {wall.name} shows nothing"
 
 
 @pytest.mark.parametrize("name", NAMESPACES)
-def test_namespace_is_the_cells_own(name: str, image_id: str) -> None:
+def test_namespace_is_the_cells_own(name: str, opens: Opens) -> None:
     """Two cells side by side say which namespace they are in; /proc is left visible for it."""
     kind, walls = NAMESPACES[name]
     probe = (
         "import os, time\n"
         "def run(arguments):\n"
-        "    time.sleep(0.4)\n"
+        "    time.sleep(arguments['seconds'])\n"
         f"    return os.readlink('/proc/self/ns/{kind}')\n"
     )
 
     def two(sandbox: CellSandbox) -> set[str]:
-        run(sandbox, probe)
+        run(sandbox, probe, {"seconds": 0})
         with concurrent.futures.ThreadPoolExecutor(2) as threads:
-            both = list(threads.map(lambda _: run(sandbox, probe), range(2)))
+            both = list(threads.map(lambda _: run(sandbox, probe, {"seconds": 0.3}), range(2)))
         assert [each.status for each in both] == ["ok", "ok"], both
         return {each.result for each in both}
 
-    with without(image_id, ("sealed_root", *walls)) as held:
+    with without(opens, ("sealed_root", *walls)) as held:
         assert len(two(held)) == 2
-    with without(image_id, ("sealed_root", *walls, name)) as weaker:
+    with without(opens, ("sealed_root", *walls, name)) as weaker:
         assert len(two(weaker)) == 1
 
 
-def test_user_namespace_is_the_cells_own(cells: CellSandbox, image_id: str) -> None:
+def test_user_namespace_is_the_cells_own(either: CellSandbox, opens: Opens) -> None:
     """Processes are counted for each user namespace: two cells do not take them from each other."""
     probe = (
         "import os, time\n"
@@ -237,17 +237,17 @@ def test_user_namespace_is_the_cells_own(cells: CellSandbox, image_id: str) -> N
         with concurrent.futures.ThreadPoolExecutor(2) as threads:
             return sorted(threads.map(lambda _: run(sandbox, probe).status, range(2)))
 
-    assert two(cells) == ["ok", "ok"]
-    with without(image_id, ("user_namespace",)) as weaker:
+    assert two(either) == ["ok", "ok"]
+    with without(opens, ("user_namespace",)) as weaker:
         assert two(weaker) != ["ok", "ok"]
 
 
-def test_the_images_command_takes_no_options(image_id: str) -> None:
+def test_the_images_command_takes_no_options(opens: Opens) -> None:
     """Arguments and variables change nothing in the command that production starts."""
     hardening = dataclasses.replace(
         CellHardening(), command=(*COMMAND, "--no-seccomp", "Steps(seccomp=False)")
     )
-    sandbox = CellSandbox(Engine(), image_id, hardening, Renewal())
+    sandbox = opens(hardening)
     try:
         probe = expression("ctypes.CDLL(None).unshare(0x10020000) == 0", "ctypes")
         assert run(sandbox, probe).result is False

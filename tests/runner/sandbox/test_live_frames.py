@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from runner.sandbox import frames
 from runner.sandbox.cell import frames as cell_frames
-from runner.sandbox.cell.container import CellContainer, _Pending
-from runner.sandbox.cell.options import CellHardening
-from runner.sandbox.engine import Engine
+from runner.sandbox.cell.container import _Pending
 from runner.sandbox.errors import ProtocolViolation
 from runner.sandbox.harness import cell_protocol, protocol
 from runner.sandbox.harness.live import Live
+from tests.runner.cell.peer import Peer
 from tests.runner.sandbox.test_frames import CAP, NONCE, chunk, reader, response
 
 Seen = list[tuple[int, int, bytes]]
@@ -136,22 +135,23 @@ def cell_log(number: int, tag: bytes, data: bytes) -> bytes:
 
 def test_a_cell_cannot_write_into_another_call_s_output() -> None:
     seen: dict[int, Seen] = {1: [], 2: []}
-    container = CellContainer(cast(Engine, None), "container", CellHardening())
-    calls = {number: _Pending(live(seen[number])) for number in (1, 2)}
-    container._pending = dict(calls)
-    one, two = (calls[number].live for number in (1, 2))
-    assert one is not None
-    assert two is not None
+    with Peer() as peer:
+        container = peer.container
+        calls = {number: _Pending(live(seen[number])) for number in (1, 2)}
+        container._pending = dict(calls)
+        one, two = (calls[number].live for number in (1, 2))
+        assert one is not None
+        assert two is not None
 
-    def take(data: bytes) -> None:
-        container._reader = reader([chunk(data)])
-        container._take_log(container._reader.take(protocol.MAGIC_BYTES))
+        def take(data: bytes) -> None:
+            container._stream.reader = reader([chunk(data)])
+            container._take_log(container._stream.reader.take(protocol.MAGIC_BYTES))
 
-    take(cell_log(1, one.tag, b"mine"))
-    for number, tag in ((2, one.tag), (1, two.tag), (3, one.tag)):
-        with pytest.raises(ProtocolViolation):
-            take(cell_log(number, tag, b"forged"))
-    assert seen == {1: [(0, 0, b"mine")], 2: []}
+        take(cell_log(1, one.tag, b"mine"))
+        for number, tag in ((2, one.tag), (1, two.tag), (3, one.tag)):
+            with pytest.raises(ProtocolViolation):
+                take(cell_log(number, tag, b"forged"))
+        assert seen == {1: [(0, 0, b"mine")], 2: []}
 
 
 def test_a_cell_s_call_carries_its_tag() -> None:
