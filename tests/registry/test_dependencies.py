@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import http.server
 import io
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
+from tests.support import servers
 from tests.support.dependencies import make_dependent, make_library
 from tests.support.evidence import REVIEWERS, TrustFixture
 from tests.support.registry import RegistryFixture
@@ -155,30 +154,11 @@ def test_a_lost_wheel_publishes_nothing(registry: RegistryFixture) -> None:
 @contextmanager
 def index(files: dict[str, bytes]) -> Iterator[str]:
     """Serve a Simple API (PEP 691) with these files of the project `shouting`."""
-
-    class Answers(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/simple/shouting/":
-                lines = [{"filename": name, "url": f"/files/{name}"} for name in files]
-                body: bytes | None = json.dumps({"files": lines}).encode()
-            else:
-                body = files.get(self.path.removeprefix("/files/"))
-            self.send_response(404 if body is None else 200)
-            self.send_header("Content-Length", str(len(body or b"")))
-            self.end_headers()
-            self.wfile.write(body or b"")
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Stay silent."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/simple"
-        finally:
-            server.shutdown()
-            thread.join()
+    lines = [{"filename": name, "url": f"/files/{name}"} for name in files]
+    answers: dict[str, bytes | int] = {f"/files/{name}": data for name, data in files.items()}
+    answers["/simple/shouting/"] = json.dumps({"files": lines}).encode()
+    with servers.pages(answers) as address:
+        yield f"{address}/simple"
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +14,7 @@ from registry.dependencies.simple import NoAnswer, SimpleApi
 from registry.errors import Unavailable
 from sealgate.adopt import provenance
 from sealgate.adopt.resolve import NotAdopted
+from tests.support import servers
 from tests.support.dependencies import make_library
 
 LIBRARY, DATA = make_library()
@@ -23,30 +22,10 @@ PAGE = "/simple/shouting/"
 
 
 @contextmanager
-def index(pages: dict[str, bytes | int], cut: int = 0) -> Iterator[str]:
-    """Serve these pages, or statuses, from a thread; leave out the last `cut` bytes of each."""
-
-    class Answers(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            page = pages.get(self.path, 404)
-            body = page if isinstance(page, bytes) else b""
-            self.send_response(page if isinstance(page, int) else 200)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Location", PAGE)
-            self.end_headers()
-            self.wfile.write(body[: len(body) - cut])
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Stay silent."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/simple"
-        finally:
-            server.shutdown()
-            thread.join()
+def index(answers: dict[str, bytes | int], cut: int = 0) -> Iterator[str]:
+    """Serve these pages or statuses, each without its last `cut` bytes."""
+    with servers.pages(answers, cut) as address:
+        yield f"{address}/simple"
 
 
 def listing(**changes: Any) -> bytes:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sealgate.commands.export import NotExported, write
 from sealgate.registry_client import Release as Name
 from tests.runner.kit import NAME, Release, Site, assert_refused
+from tests.support import servers
 from tests.support.evidence import sha256
 
 
@@ -45,18 +42,8 @@ def mirror(site: Site, tmp_path: Path) -> Path:
 @pytest.fixture
 def served(mirror: Path) -> Iterator[str]:
     """The mirror behind a static file server."""
-
-    class Silent(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, format: str, *args: Any) -> None:
-            """Stay silent."""
-
-    handler = functools.partial(Silent, directory=str(mirror))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        yield f"mirror+http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with servers.folder(mirror) as address:
+        yield f"mirror+{address}"
 
 
 def test_a_runner_without_a_network_runs_from_a_folder(site: Site, mirror: Path) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -17,6 +16,7 @@ from sigstore._internal.timestamp import TimestampError
 from sigstore.sign import SigningContext
 
 from tests.support.local_sigstore import LocalSigstore
+from tests.support.servers import serving
 from trust.evidence.bundles import BundleVerifier
 from trust.evidence.statements import submit_statement
 from trust.signing import (
@@ -138,19 +138,11 @@ class Endpoint(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
 
 @pytest.fixture
 def endpoint(socket_enabled: None) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/token"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Endpoint) as address:
+        yield f"{address}/token"
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.runner.kit import Site, assert_refused, codes
+from tests.support import servers
 from tests.support.evidence import TrustFixture
 from tests.support.wheels import make_wheel
-from tests.tuf.town import Town, served, site_of
+from tests.tuf.town import Town, site_of
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,7 @@ def mirror(town: Town) -> Path:
 @pytest.fixture
 def site(town: Town, mirror: Path, tmp_path: Path, trust: TrustFixture) -> Iterator[Site]:
     """A runner that follows the copy, served by the standard library's file server."""
-    with served(mirror) as url:
+    with servers.folder(mirror) as url:
         made = site_of(town, tmp_path, trust, url)
         yield made
         made.registry.close()
@@ -120,7 +121,7 @@ def test_the_gate_still_decides_what_the_repository_signs(
     town.distribution.repository.publish(
         [Release("example-plugin", "6.6.6", *make_wheel("example-plugin", "6.6.6"), bundles=[])]
     )
-    with served(town.mirror("stolen")) as url:
+    with servers.folder(town.mirror("stolen")) as url:
         site = site_of(town, tmp_path, trust, url)
         with site.runner() as calls:
             assert_refused(site, calls.call(version="6.6.6"), "gate.refused")

@@ -11,9 +11,10 @@ import pytest
 from runner.distribution.follower import Follower
 from runner.distribution.trust_material import Pinned, TrustFollower
 from tests.runner.kit import HandClock, Site, assert_refused
+from tests.support import servers
 from tests.support.evidence import TrustFixture
 from tests.tuf.simulator import Client, Simulator
-from tests.tuf.town import Town, served, site_of, trust_files
+from tests.tuf.town import Town, site_of, trust_files
 from trust.gate import Gate
 from trust.layout import sign_layout
 from trust.tuf import names
@@ -158,7 +159,7 @@ def test_a_runner_swaps_the_layout_while_it_runs(
     from tests.support.wheels import make_wheel
 
     town.registry.publish(*make_wheel())
-    with served(town.tuf) as url:
+    with servers.folder(town.tuf) as url:
         site: Site = site_of(town, tmp_path, trust, url)
         with site.runner() as calls:
             assert calls.call()["status"] == "ok"
@@ -187,7 +188,7 @@ def test_a_policy_may_keep_the_pinned_layout(
     town: Town, tmp_path: Path, trust: TrustFixture
 ) -> None:
     other = sign_layout(trust.make_layout(review_threshold=1), trust.owner_signers)
-    with served(town.tuf) as url:
+    with servers.folder(town.tuf) as url:
         site = site_of(town, tmp_path, trust, url, follow_trust=False)
         (site.keys / "layout.json").write_bytes(other)
         with site.runner() as calls:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -18,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+
+from tests.support.servers import serving
 
 ISSUER = "https://token.actions.githubusercontent.com"
 REGISTERED = {"issuer": ISSUER, "repository": "alice/plugin", "workflow": "release.yml"}
@@ -78,22 +79,12 @@ class Service:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, format: str, *args: object) -> None:
-                """Say nothing."""
-
-        server = HTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
+        with serving(Handler) as address:
             yield {
                 "GITHUB_ACTIONS": "true",
-                "ACTIONS_ID_TOKEN_REQUEST_URL": f"http://127.0.0.1:{server.server_port}/?v=1",
+                "ACTIONS_ID_TOKEN_REQUEST_URL": f"{address}/?v=1",
                 "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "job",
             }
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
 
 def certificate(folder: Path) -> tuple[Path, Path, Path]:
