@@ -33,12 +33,15 @@ RATIOS = (
     Ratio("gvisor_warm_vs_subprocess", "latency", "gvisor_warm", "subprocess"),
     Ratio("cell_warm_vs_subprocess", "latency", "cell_warm", "subprocess", 0.30),
     Ratio("cells_vs_subprocess", "latency", "cells", "subprocess"),
+    Ratio("cell_oci_warm_vs_subprocess", "latency", "cell_oci_warm", "subprocess", 0.30),
     Ratio("sustained_vs_cold_sdk", "sustained", "http_warm", "cold_sdk", 3.0),
     Ratio("oci_sustained_vs_cold_sdk", "sustained", "oci_warm", "cold_sdk", 3.0),
     Ratio("oci_pool_sustained_vs_cold_sdk", "sustained", "oci_pool", "cold_sdk"),
     Ratio("pool_sustained_vs_cold_sdk", "sustained", "pool", "cold_sdk"),
     Ratio("cell_sustained_vs_cold_sdk", "sustained", "cell_warm", "cold_sdk", 40.0),
     Ratio("cell_sustained_vs_subprocess", "sustained", "cell_warm", "subprocess", 3.0),
+    Ratio("cell_oci_sustained_vs_cold_sdk", "sustained", "cell_oci_warm", "cold_sdk", 40.0),
+    Ratio("cell_oci_sustained_vs_subprocess", "sustained", "cell_oci_warm", "subprocess", 3.0),
 )
 
 FIGURE = {"latency": "median_ms", "sustained": "per_second"}

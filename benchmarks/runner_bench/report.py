@@ -7,7 +7,12 @@ from math import log10
 from typing import Any
 from xml.sax.saxutils import escape
 
-OURS = frozenset({"http_warm", "pool", "oci_warm", "oci_pool", "gvisor_warm", "cell_warm", "cells"})
+OURS = frozenset(
+    {
+        "http_warm", "pool", "oci_warm", "oci_pool", "gvisor_warm",
+        "cell_warm", "cells", "cell_oci_warm",
+    }
+)  # fmt: skip
 
 
 def table(report: Mapping[str, Any]) -> str:

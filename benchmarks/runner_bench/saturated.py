@@ -1,15 +1,19 @@
 """Who computes how long for a saturated call: python -m benchmarks.runner_bench.saturated
 
-Calls of the level `cell` from lean clients. CPU time a call: of the runner's process and of the
-engine's daemons from /proc/PID/stat, of everything in the cells' container from its cgroup. What
-else the machine does is not in the figures, except that busy neighbours make each of them larger.
+Calls of the level `cell` from lean clients, with either driver. CPU time a call: of the runner's
+process and of the engine's daemons from /proc/PID/stat, of everything in the cells' container from
+its cgroup. What else the machine does is not in the figures, except that busy neighbours make each
+of them larger.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from benchmarks.runner_bench.measure import burst_of_processes
@@ -17,6 +21,7 @@ from benchmarks.runner_bench.service import Deployment, Http
 from runner.sandbox.cell.sandbox import LABEL_WHEEL
 from runner.sandbox.engine import Engine
 from runner.sandbox.image import ensure
+from runner.sandbox.oci.driver import RUN
 
 WARM_UP = 10
 SERVE = "benchmarks.runner_bench.serve"
@@ -50,17 +55,30 @@ def container_ms(container: str) -> float | None:
     return None
 
 
+def of_engine(engine: Engine) -> set[str]:
+    """Return the engine's containers of cells."""
+    found = engine.client.containers(filters={"label": LABEL_WHEEL})
+    return {str(each["Id"]) for each in found}
+
+
+def of_runtime() -> set[str]:
+    """Return the containers of cells that the driver `oci` has made, whichever runner's."""
+    found = set()
+    for bundle in RUN.glob("*/bundles/*"):
+        with suppress(OSError, ValueError):  # it is being written or removed
+            document = json.loads((bundle / "config.json").read_text(encoding="utf-8"))
+            if LABEL_WHEEL in document["annotations"]:
+                found.add(bundle.name)
+    return found
+
+
 class Containers:
     """The containers of cells that were started since this was made; some are renewed."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._others = self._ids()
+    def __init__(self, ids: Callable[[], set[str]]) -> None:
+        self._ids = ids
+        self._others = ids()
         self._known: dict[str, float] = {}
-
-    def _ids(self) -> set[str]:
-        found = self._engine.client.containers(filters={"label": LABEL_WHEEL})
-        return {str(each["Id"]) for each in found}
 
     def ms(self) -> float:
         """Return their CPU milliseconds; of one that is gone, what it had when last asked."""
@@ -73,6 +91,8 @@ class Containers:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--level", choices=("cell",), default="cell")
+    parser.add_argument("--driver", choices=("engine", "oci"), default="engine")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=3)
@@ -81,9 +101,16 @@ def main() -> None:
     image = ensure(engine.client)
     cells = {"cell_versions": "*"}
     service = Http(
-        "cell_warm", "", Deployment(image, {"runtime": "runc"}, cells), level="cell", runtime="runc"
+        "saturated",
+        "",
+        Deployment(image, {"runtime": "runc", "driver": options.driver}, cells),
+        level=options.level,
+        runtime="runc",
+        driver=options.driver,
     )
-    containers, me = Containers(engine), os.getpid()
+    made_by_engine = options.driver == "engine"
+    containers = Containers(partial(of_engine, engine) if made_by_engine else of_runtime)
+    me = os.getpid()
     with service.open():
         for _ in range(WARM_UP):
             service.call()

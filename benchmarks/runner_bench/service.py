@@ -296,4 +296,7 @@ def services(image: str) -> list[Variant]:
              runtime="runc", clients=(4, 8)),
         Alone("cells", "the cells alone, without the service",
               lambda: CellSandbox.connect(image), level="cell", clients=(2, 4)),
+        Http("cell_oci_warm", "Sealgate over HTTP, a fresh cell each call, driver oci",
+             Deployment(image, {"runtime": "runc", "driver": "oci"}, {"cell_versions": "*"}),
+             level="cell", runtime="runc", driver="oci", clients=(4, 8)),
     ]  # fmt: skip

@@ -31,6 +31,9 @@ GOALS = {
     "cell_sustained_vs_cold_sdk": ("at least", 40.0),
     "cell_sustained_vs_subprocess": ("at least", 3.0),
     "cell_warm_vs_subprocess": ("at most", 0.30),
+    "cell_oci_sustained_vs_cold_sdk": ("at least", 40.0),
+    "cell_oci_sustained_vs_subprocess": ("at least", 3.0),
+    "cell_oci_warm_vs_subprocess": ("at most", 0.30),
 }
 
 
