@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sealgate.deployment import Addresses
 from sealgate.setup import Plan, initialise
+
+if TYPE_CHECKING:
+    from runner.sandbox.choice import Choice
 
 
 @click.command("init")
@@ -36,9 +40,8 @@ from sealgate.setup import Plan, initialise
 @click.option(
     "--driver",
     type=click.Choice(["engine", "oci"]),
-    default="engine",
-    show_default=True,
-    help="What makes the containers of calls; oci needs a runner that is root's.",
+    help="What makes the containers of calls (default: oci where you are root and it works here, "
+    "else engine).",
 )
 @click.option(
     "--tuf/--no-tuf",
@@ -58,7 +61,7 @@ def command(
     threshold: int,
     plugins: tuple[str, ...],
     runtime: str,
-    driver: str,
+    driver: str | None,
     tuf: bool,
     image: str | None,
 ) -> None:
@@ -71,8 +74,6 @@ def command(
     given: dict[str, object] = {}
     if authors:
         given["authors"] = authors
-    if driver != "engine":
-        given["driver"] = driver
     if reviewers:
         given["reviewers"] = reviewers
     if revokers:
@@ -82,15 +83,27 @@ def command(
         if any(not name or not author for name, _, author in pairs):
             raise click.BadParameter("expected NAME=AUTHOR", param_hint="--plugin")
         given["plugins"] = {name: author for name, _, author in pairs}
-    plan = Plan(image=image or _image(), threshold=threshold, runtime=runtime, tuf=tuf, **given)  # type: ignore[arg-type] # named fields of their own types
+    image = image or _image()
+    chosen = _driver(driver, image, runtime)
+    given["driver"] = chosen.driver
+    plan = Plan(image=image, threshold=threshold, runtime=runtime, tuf=tuf, **given)  # type: ignore[arg-type] # named fields of their own types
     deployment = initialise(home, Addresses.on_ports(port, host), plan)
     click.echo(f"deployment      {deployment.home.resolve()}")
     click.echo(f"pinned          {deployment.keys}")
     click.echo(f"private         {deployment.var} (owners' keys in {deployment.var / 'owners'})")
+    click.echo(f"containers by   {chosen.driver}: {chosen.why}")
     if plan.tuf:
         where = deployment.tuf_offline_keys
         click.echo(f"NOT offline     {where}: the TUF repository's offline keys, no passphrase")
     click.echo(f"next            sealgate --home {home} up")
+
+
+def _driver(driver: str | None, image: str, runtime: str) -> Choice:
+    from runner.sandbox.choice import Choice, choose_driver
+
+    if driver is None:
+        return choose_driver(image, runtime)
+    return Choice("oci" if driver == "oci" else "engine", "as you said")
 
 
 def _image() -> str:

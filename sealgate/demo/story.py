@@ -331,13 +331,18 @@ def second_runner(deployment: Deployment, registry: str) -> Deployment:
 
 def tell(stage: Stage, addresses: Addresses, image: str) -> bool:
     """Tell the story in `stage.home`; return whether every promise held."""
+    from runner.sandbox.choice import choose_driver
     from sealgate.setup import Plan, initialise
 
     stage.title("A deployment: authority, registry, scan worker, runner")
     # the author is a reviewer as well, to show that this does not help with their own plugin
-    plan = Plan(image=image, reviewers=(*REVIEWERS, "dave@example.com", AUTHOR))
+    chosen = choose_driver(image)
+    plan = Plan(
+        image=image, driver=chosen.driver, reviewers=(*REVIEWERS, "dave@example.com", AUTHOR)
+    )
     deployment = initialise(stage.home, addresses, plan)
     stage.say(f"keys in {deployment.keys}, private state in {deployment.var}")
+    stage.say(f"containers by {chosen.driver}: {chosen.why}")
     try:
         processes.start(deployment, SERVICES, stage.say)
         story = Story(stage, deployment)
