@@ -160,13 +160,15 @@ def _revocations(public: list[Any]) -> dict[str, Any]:
                 "security": public,
                 "requestBody": {"required": True, "content": content({"type": "object"})},
                 "responses": {
-                    "200": object_("What the bundle says."),
+                    "200": object_("What the bundle says; it is in force and on record."),
                     "403": refusal("Its signer may not say this."),
                     "404": refusal("The policy follows no revocation log."),
                     "413": refusal("The bundle is too large."),
                     "415": refusal("The body is not JSON."),
                     "422": refusal("It does not verify, or is no revocation."),
-                    "503": refusal("It cannot be kept."),
+                    "503": refusal(
+                        "It cannot be kept; or audit.unavailable: it holds, and its record is owed."
+                    ),
                 },
             },
         },

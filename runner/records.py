@@ -22,6 +22,7 @@ from runner.schemas import CompiledSchema
 from trust import strictjson
 from trust.errors import Problem, shown
 from trust.identity import Identity
+from trust.revocation import Revocation
 
 SCHEMA_PATH = Path(__file__).with_name("audit.schema.json")
 MAX_RECORDED_ARGUMENTS = 16 << 10
@@ -235,6 +236,23 @@ def turned_away(
         "problems": _problems(problems, values=False),
         "attempts": attempts,
     }
+
+
+def handed(origin: Origin, found: Revocation, now: datetime) -> dict[str, Any]:
+    """Return the record of a revocation that somebody handed to the runner.
+
+    Args:
+        origin: of this runner.
+        found: what the verified bundle says; its signer may say it.
+        now: the time.
+    """
+    call = Call(
+        str(uuid.uuid4()),
+        plugin=found.target.plugin,
+        version=found.target.version,
+        evidence=(found.bundle_sha256,),
+    )
+    return _base(origin, call, "revocation", now) | {"revocation": found.as_dict()}
 
 
 @cache

@@ -91,6 +91,9 @@ class Runner:
         self.inflight = inflight or InFlight(self._metrics.stopped)
         self.inflight.check_with(self._revoked)
         self._revocations = Guard(revocations, self.inflight)
+        self._revocations.record_with(
+            lambda found: audit.begin(records.handed(self._grounds[1], found, clock.now()))
+        )
         self._decisions = Decisions(admissions, self._revocations, clock, driver)
 
     @property

@@ -21,6 +21,7 @@ from typing import Any
 from runner.clock import Clock
 from runner.http_get import Bounds, get
 from runner.policy import Policy
+from runner.revocations.recording import Begin, Recording
 from runner.revocations.rules import RevocationRule
 from runner.revocations.store import Store
 from trust.errors import Problem, SealgateError, problem
@@ -108,6 +109,7 @@ class Follower:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="revocations", daemon=True)
         self._listeners: list[Callable[[], object]] = []
+        self._recording: Recording | None = None
         self._rule, self._policy = rule, policy
         self._known = store.known()
         self._received: float | None = None
@@ -185,6 +187,10 @@ class Follower:
         """Have `changed` called after each poll and each revocation that was handed over."""
         self._listeners.append(changed)
 
+    def record_with(self, begin: Begin) -> None:
+        """Have what is handed over put on record, and what was before and is owed."""
+        self._recording = Recording(self._store, begin)
+
     # -- what changes it -------------------------------------------------------------------
 
     def adopt(self, policy: Policy) -> None:
@@ -204,9 +210,10 @@ class Follower:
         self._tell()
 
     def hand(self, bundle: bytes) -> Revocation:
-        """Take a revocation from whoever has one; it is in force when this returns.
+        """Take a revocation from whoever has one; it is in force, and on record, on return.
 
         Raises:
+            AuditUnavailable: it is in force, and its record is owed.
             EvidenceRefused: the bundle does not verify.
             RevocationRefused: it is no revocation, or its signer may not.
             LogError: it cannot be kept.
@@ -224,8 +231,25 @@ class Follower:
                 self._verified[found.bundle_sha256] = found
                 self._set = Revocations(self._verified.values(), self._authority())
                 _logger.warning("handed over: %s of %s", found.action, found.target)
-        self._tell()
+        self._record(self._tell)
         return found
+
+    def _record(self, meanwhile: Callable[[], object]) -> None:
+        """Put on record what is owed; what takes force meanwhile waits for no disk.
+
+        Raises:
+            SealgateError: a record is not known to be durable; it is owed still.
+        """
+        recording = self._recording
+        if recording is None:
+            meanwhile()
+            return
+        try:
+            with self._changing:
+                begun = recording.begin(self._verified)
+        finally:
+            meanwhile()
+        recording.finish(begun)
 
     def _check_room(self) -> None:
         if self._store.handed >= MAX_HANDED:
@@ -346,6 +370,10 @@ class Follower:
             self._try()
 
     def _try(self) -> None:
+        try:
+            self._record(lambda: None)
+        except SealgateError as error:
+            _logger.error("a revocation that was handed over is not on record: %s", error)
         try:
             self.poll()
         except SealgateError:

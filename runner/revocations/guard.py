@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from runner.inflight import CallFacts, InFlight
 from runner.policy import Policy
 from runner.revocations.follower import Follower
+from runner.revocations.recording import Begin
 from trust.errors import Problem
 from trust.gate import Gate
 from trust.outcomes import Failed, Incomplete, Passed
@@ -22,6 +23,11 @@ class Guard:
         if follower is not None:
             inflight.check_with(self._of_call)
             follower.listen(lambda: inflight.stop_where(self._of_call))
+
+    def record_with(self, begin: Begin) -> None:
+        """Have what is handed over put on record."""
+        if self._follower is not None:
+            self._follower.record_with(begin)
 
     def adopt(self, policy: Policy) -> None:
         """Go by another policy from now on."""

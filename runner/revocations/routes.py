@@ -9,6 +9,7 @@ from __future__ import annotations
 from flask import Flask, Response, request
 
 from runner import answers
+from runner.audit import AuditUnavailable
 from runner.guard import Guard
 from runner.http_get import FetchFailed
 from runner.policy import Caller
@@ -79,7 +80,7 @@ def install(app: Flask, follower: Follower | None, guard: Guard) -> None:
             return answers.refused(code.get(error.problem.code, 422), error.problems)
         except EvidenceRefused as error:
             return answers.refused(422, error.problems)
-        except LogError as error:
+        except (AuditUnavailable, LogError) as error:
             return answers.refused(503, error.problems)
         return answers.value(found.as_dict(), 200)
 

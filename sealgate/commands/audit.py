@@ -156,10 +156,18 @@ def _filtered(function: Any) -> Any:
 
 
 def _ending(record: Any) -> str:
-    return str(record.get("status") or record.get("decision"))
+    said = record.get("revocation")
+    action = said.get("action") if isinstance(said, dict) else None
+    return str(record.get("status") or record.get("decision") or action)
 
 
 def _call(record: Any) -> str:
+    said = record.get("revocation")
+    if isinstance(said, dict):
+        target, signer = (said.get(member) for member in ("target", "signer"))
+        words = json.dumps(target, ensure_ascii=False, separators=(", ", " "), sort_keys=True)
+        who = signer.get("subject") if isinstance(signer, dict) else None
+        return printable(f"handed over by {who}: {words}: {said.get('reason')}")
     plugin, version = record.get("plugin"), record.get("version")
     name = f"{plugin}=={version}" if version else str(plugin)
     return printable(f"{name} {record.get('method')}") if plugin else "-"
