@@ -21,12 +21,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.chromium() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def town(trust: TrustFixture, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     folder = tmp_path_factory.mktemp("town")
     made = Town(trust, folder, publisher_issuers=Service().write(folder / "issuers.json"))

@@ -26,12 +26,6 @@ NAME = "table-query"
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.chromium() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A registry in which everything on the desk and the operator's pages has something."""
     folder = tmp_path_factory.mktemp("desk")

@@ -15,19 +15,13 @@ from registry.app import create_app
 from registry.revocations.settings import RevocationSettings
 from sealgate.settings import registry_settings
 from tests.registry.signin.site import ALICE, REVIEWERS, Site
-from tests.registry.web import browser, plugins
+from tests.registry.web import plugins
 from tests.support.wheels import make_wheel
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 BOB, CAROL, DAVE = REVIEWERS
 NAME = "table-query"
 XSS = "<script>window.pwned=1</script><img src=x onerror=window.pwned=1>\u202e"
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.chromium() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

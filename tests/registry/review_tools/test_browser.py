@@ -23,12 +23,6 @@ MARKUP = "<script>window.pwned=1</script>'\"><img src=x onerror=window.pwned=1>"
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.chromium() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     made = town.made(tmp_path_factory.mktemp("review"))
     made.submit(make_wheel(NAME, "1.2.0", source=town.NEXT + "\n# the end\n"))

@@ -34,25 +34,11 @@ SUBMIT_BUTTON = "Sign in the page and submit"
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.chromium() as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = Site(tmp_path_factory.mktemp("site"))
     with made.served():
         yield made
     made.close()
-
-
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    with chromium.new_context() as context:
-        made = context.new_page()
-        made.set_default_timeout(10_000)
-        yield made
 
 
 def choose(page: Page, folder: Path, wheel: tuple[str, bytes]) -> Path:

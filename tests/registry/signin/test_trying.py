@@ -147,12 +147,6 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         yield Town(site, stage, runner, calls)
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with browser.chromium() as made:
-        yield made
-
-
 @pytest.fixture
 def page(chromium: Browser, town: Town) -> Iterator[Page]:
     """A page of a browser in which Alice is signed in at the registry."""
