@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks._results import FOLDER, header, timed, write  # noqa: E402
-from benchmarks.simple_api import fill, free_port, running  # noqa: E402
+from benchmarks.simple_api import fill, running  # noqa: E402
 from registry.services import Services  # noqa: E402
 from registry.setting_reader import PREFIX  # noqa: E402
 from registry.tuf.keys import OnlineKeys  # noqa: E402
@@ -46,6 +46,7 @@ from runner.distribution.follower import Follower  # noqa: E402
 from runner.distribution.registry import TufRegistry  # noqa: E402
 from runner.http_get import Bounds, get  # noqa: E402
 from sealgate.ceremony import local  # noqa: E402
+from tests.support import ports  # noqa: E402
 from tests.support.evidence import TrustFixture  # noqa: E402
 from tests.support.wheels import make_wheel  # noqa: E402
 from trust.tuf import names  # noqa: E402
@@ -238,7 +239,7 @@ def measure(count: int, folder: Path, trust: TrustFixture, rounds: int) -> dict[
 
     found["publish_one_more"] = summary([milliseconds(publish) for _ in range(rounds)])
     found["metadata_bytes"] = metadata_bytes(repository, tuf)
-    port = free_port()
+    port = ports.free()[0]
     settings = shop.settings
     values = {
         f"{PREFIX}{name}": str(value)

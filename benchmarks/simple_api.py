@@ -19,7 +19,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -44,6 +43,7 @@ from registry.services import Services
 from registry.setting_reader import PREFIX
 from registry.settings import Settings
 from registry.states import State
+from tests.support import ports
 from tests.support.evidence import TrustFixture
 from tests.support.registry import settings_for
 from tests.support.wheels import make_wheel
@@ -184,13 +184,6 @@ def plans(settings: Settings, name: str) -> dict[str, list[str]]:
             found[label] = [line[3] for line in lines]
     services.close()
     return found
-
-
-def free_port() -> int:
-    """Return a TCP port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def answers(port: int, path: str) -> bool:
@@ -338,12 +331,12 @@ def side_by_side(
             found[f"sealgate {label}"] = measured(port, shop, accept, seconds, "/simple")
     if shop.folder is None:
         return found
-    port = free_port()
+    port = ports.free()[0]
     with running(peers.pypiserver(environments.pypiserver, shop.folder, port), port):
         found["pypiserver HTML"] = measured(port, shop, HTML, seconds, "/simple")
     if measured is measure_pages:
         return found  # devpi takes minutes to be given a project of a thousand versions
-    port = free_port()
+    port = ports.free()[0]
     state = shop.folder.parent / "devpi"
     with running(peers.devpi(environments.devpi, state, port), port, "/+api"):
         began = time.perf_counter()
@@ -356,7 +349,7 @@ def side_by_side(
 
 def sealgate(shop: Shop) -> tuple[list[str], int]:
     """Return the command of our registry, and its port."""
-    port = free_port()
+    port = ports.free()[0]
     known = {field.name: getattr(shop.settings, field.name) for field in fields(Settings)}
     values = {
         f"{PREFIX}{name.upper()}": " ".join(value) if isinstance(value, frozenset) else str(value)

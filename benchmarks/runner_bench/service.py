@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from runner.sandbox.execution import Level
 from runner.sandbox.pool import PoolSettings
 from runner.service import Executes
 from tests.runner.kit import NAME, Site, TestRegistry
+from tests.support import ports
 from tests.support.evidence import TrustFixture
 from tests.support.wheels import make_manifest, make_wheel
 from trust import strictjson
@@ -50,13 +50,6 @@ def manifest() -> dict[str, Any]:
         "result": job.RESULT_SCHEMA,
     }
     return make_manifest(NAME, methods={"run": method})
-
-
-def free_port() -> int:
-    """Return a port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def request_body(version: str = "1.0.0") -> str:
@@ -129,7 +122,7 @@ class Deployment:
 
     @contextmanager
     def _process(self, site: Site) -> Iterator[Client]:
-        settings, port = site.settings, free_port()
+        settings, port = site.settings, ports.free()[0]
         command = [sys.executable, "-m", "benchmarks.runner_bench.serve",
                    str(settings.policy.parent), str(settings.state), str(port)]  # fmt: skip
         if self._phases is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ import requests
 
 from authority.setup import initialise
 from tests.authority.town import Town
+from tests.support import ports
 
 ROOT = Path(__file__).parents[2]
 ALICE = "alice@example.com"
@@ -28,14 +28,6 @@ from pathlib import Path
 from authority.main import serve
 serve(Path(sys.argv[1]), "127.0.0.1", int(sys.argv[2]))
 """
-
-
-def free_port() -> int:
-    """Return a TCP port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass
@@ -89,7 +81,7 @@ class Service:
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     state = tmp_path_factory.mktemp("authority") / "state"
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{ports.free()[0]}"
     config = initialise(state, url, PASSWORDS)
     made = Service(url, state, config, None)  # type: ignore[arg-type]  # start() sets the process
     made.start()

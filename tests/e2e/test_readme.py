@@ -4,34 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.support import ports
+
 ROOT = Path(__file__).parents[2]
 BLOCKS = re.findall(
     r"^```sh\n(.*?)^```", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
 )
-
-
-def free_ports() -> int:
-    """Return the first of three consecutive free ports."""
-    for first in range(30000, 40000, 3):
-        held = []
-        try:
-            for port in range(first, first + 3):
-                held.append(socket.socket())
-                held[-1].bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        else:
-            return first
-        finally:
-            for each in held:
-                each.close()
-    raise AssertionError("no free ports")
 
 
 def test_the_first_block_is_the_two_commands() -> None:
@@ -48,7 +31,7 @@ def test_the_commands_for_use_by_hand_work(tmp_path: Path) -> None:
     assert script.rstrip().endswith("make down")
     environment = {
         **os.environ,
-        "SEALGATE_PORT": str(free_ports()),
+        "SEALGATE_PORT": str(ports.consecutive()),
         "MAKEFLAGS": f"HOME_DIR={home}",
     }
     try:

@@ -5,77 +5,26 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from sealgate import processes
-from sealgate.deployment import Addresses, Deployment
-from sealgate.setup import Plan, initialise
+from sealgate.deployment import Deployment
+from tests.support.deployment import initialised, running, sealgate, write
 from tests.support.evidence import AUTHOR, OUTSIDER, REVIEWERS, sha256
-from tests.support.wheels import make_wheel
 
 pytestmark = pytest.mark.slow
 
 BOB, CAROL, _ = REVIEWERS
-SERVICES = ("authority", "registry", "worker")
-
-
-def free_ports() -> int:
-    """Return the first of three consecutive ports that nobody listens on."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
-        try:
-            for port in range(first, first + 3):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            continue
-        return first
 
 
 @pytest.fixture(scope="module")
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A running deployment without a runner."""
-    home = tmp_path_factory.mktemp("deployment")
-    plan = Plan(
-        image="sha256:" + "0" * 64,
-        authors=(AUTHOR, OUTSIDER),
-        plugins={"example-plugin": AUTHOR},
-    )
-    made = initialise(home, Addresses.on_ports(free_ports()), plan)
-    processes.start(made, SERVICES)
-    yield made
-    processes.stop(made, tuple(reversed(SERVICES)))
-
-
-def sealgate(
-    deployment: Deployment, *words: str | Path, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Run one command of the deployment."""
-    return subprocess.run(
-        [sys.executable, "-m", "sealgate", "--home", deployment.home, *words],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        stdin=subprocess.DEVNULL,
-        check=False,
-        env={**os.environ, **environment},
-    )
-
-
-def write(folder: Path, **changes: object) -> Path:
-    """Write a test wheel into `folder`."""
-    filename, wheel = make_wheel(**changes)  # type: ignore[arg-type] # make_wheel's own names
-    path = folder / filename
-    path.write_bytes(wheel)
-    return path
+    with running(initialised(tmp_path_factory.mktemp("deployment"))) as made:
+        yield made
 
 
 def test_the_whole_road_by_commands(deployment: Deployment, tmp_path: Path) -> None:

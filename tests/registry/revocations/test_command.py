@@ -11,12 +11,11 @@ from dataclasses import asdict
 import pytest
 
 from runner.main import RunnerSettings, open_service
-from sealgate import processes
-from sealgate.deployment import Addresses, Deployment
+from sealgate.deployment import Deployment
 from sealgate.settings import runner_settings
-from sealgate.setup import REVOCATION_POLL_SECONDS, Plan, initialise
-from tests.registry.test_commands import SERVICES, free_ports, sealgate, write
+from sealgate.setup import REVOCATION_POLL_SECONDS
 from tests.runner.kit import RecordingSandbox
+from tests.support.deployment import initialised, running, sealgate, write
 from tests.support.evidence import AUTHOR, OUTSIDER, REVIEWERS
 
 pytestmark = pytest.mark.slow
@@ -29,17 +28,11 @@ HEAD_SECONDS = 2.0
 def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """A running deployment without a runner, with a published plugin."""
     home = tmp_path_factory.mktemp("deployment")
-    plan = Plan(
-        image="sha256:" + "0" * 64,
-        authors=(AUTHOR, OUTSIDER),
-        plugins={"example-plugin": AUTHOR},
-    )
-    made = initialise(home, Addresses.on_ports(free_ports()), plan)
+    made = initialised(home)
     policy = json.loads(made.runner_policy.read_text())
     policy.pop("distribution", None)  # how wheels come is not the subject here
     made.runner_policy.write_text(json.dumps(policy))
-    processes.start(made, SERVICES)
-    try:
+    with running(made):
         wheel = write(home)
         assert sealgate(made, "submit", wheel, "--account", AUTHOR, "--wait").returncode == 0
         for reviewer in REVIEWERS[:2]:
@@ -47,8 +40,6 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             assert sealgate(made, *words).returncode == 0
         assert sealgate(made, "status", "example-plugin==1.0.0", "--wait").returncode == 0
         yield made
-    finally:
-        processes.stop(made, tuple(reversed(SERVICES)))
 
 
 def test_a_quarantine_reaches_a_runner_within_head_and_poll_and_is_lifted(

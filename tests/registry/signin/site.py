@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from registry.worker import Worker
 from sealgate.deployment import Addresses, Deployment
 from sealgate.settings import registry_settings, worker_settings
 from sealgate.setup import Plan, initialise
+from tests.support import ports
 
 ALICE = "alice@example.com"
 REVIEWERS = ("bob@example.com", "carol@example.com", "dave@example.com")
@@ -34,8 +34,7 @@ class Site:
     """
 
     def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
-        ports = _free_ports(3)
-        addresses = Addresses(*(f"http://{host}:{port}" for port in ports))
+        addresses = Addresses(*(f"http://{host}:{port}" for port in ports.free(3)))
         self.deployment: Deployment = initialise(
             folder, addresses, Plan(image="sha256:" + "0" * 64)
         )
@@ -88,14 +87,6 @@ class Site:
         self.worker.services.close()
         self.app.extensions["sealgate"].close()
         self._authority.close()
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 class _Quiet(WSGIRequestHandler):
