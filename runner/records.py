@@ -15,14 +15,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runner.clock import iso
 from runner.schemas import CompiledSchema
 from trust import strictjson
 from trust.errors import Problem, shown
 from trust.identity import Identity
-from trust.revocation import Revocation
+
+if TYPE_CHECKING:  # it costs sigstore, which a client of the runner does not need
+    from trust.revocation import Revocation
 
 SCHEMA_PATH = Path(__file__).with_name("audit.schema.json")
 MAX_RECORDED_ARGUMENTS = 16 << 10
