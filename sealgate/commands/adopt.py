@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from sealgate import options
 from sealgate.adopt import methods, provenance
 from sealgate.adopt.build import build
 from sealgate.adopt.resolve import Locked, NotAdopted, parse, resolve
@@ -22,7 +23,7 @@ PYPI = "https://pypi.org/simple"
 
 
 @click.command("adopt")
-@click.argument("release", metavar="NAME==VERSION")
+@options.release
 @click.option(
     "--method",
     "wanted",

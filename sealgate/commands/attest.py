@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from sealgate import options
 from sealgate.commands.submit import Unreadable, read
 from sealgate.signing import Target
 from trust.errors import problem
@@ -23,11 +24,7 @@ SUFFIX = ".publish.attestation"
 @click.argument("wheel", type=click.Path(path_type=Path))
 @click.option("--account", help="An account of the embedded authority, such as alice@example.com.")
 @click.option("--overwrite", is_flag=True, help="Replace an attestation that is there.")
-@click.option(
-    "--trust-config",
-    type=click.Path(path_type=Path),
-    help="A Sigstore ClientTrustConfig (default: the deployment's).",
-)
+@options.trust_config
 @click.pass_obj
 def command(
     home: Path, wheel: Path, account: str | None, overwrite: bool, trust_config: Path | None

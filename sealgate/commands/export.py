@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from sealgate import options
 from sealgate.dependencies import FOLDER
 from sealgate.registry_client import RegistryClient, Release
 from sealgate.signing import Target
@@ -22,14 +23,14 @@ class NotExported(SealgateError):
 
 
 @click.command("export")
-@click.argument("release", metavar="NAME==VERSION")
+@options.release
 @click.option(
     "--into",
     type=click.Path(path_type=Path, file_okay=False),
     required=True,
     help="The mirror's folder; what it has already stays.",
 )
-@click.option("--registry", help="The registry's URL (default: the deployment's).")
+@options.registry
 @click.pass_obj
 def command(home: Path, release: str, into: Path, registry: str | None) -> None:
     """Write NAME==VERSION, its evidence and its dependencies into a mirror.

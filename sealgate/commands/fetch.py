@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from sealgate import dependencies
+from sealgate import dependencies, options
 from sealgate.registry_client import RegistryClient, Release
 from sealgate.signing import Target
 from trust.errors import SealgateError, problem, shown
@@ -19,11 +19,11 @@ class NotWritten(SealgateError):
 
 
 @click.command("fetch")
-@click.argument("release", metavar="NAME==VERSION")
+@options.release
 @click.option(
     "--into", type=click.Path(path_type=Path, file_okay=False), help="Default: NAME-VERSION."
 )
-@click.option("--registry", help="The registry's URL (default: the deployment's).")
+@options.registry
 @click.pass_obj
 def command(home: Path, release: str, into: Path | None, registry: str | None) -> None:
     """Download NAME==VERSION with its evidence into a folder.

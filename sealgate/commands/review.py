@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from registry.readmodel import FileView
+from sealgate import options
 from sealgate.acknowledging import Open, answer, read_options
 from sealgate.registry_client import RegistryClient, Release
 from sealgate.reviewing import Dossier, gather
@@ -21,13 +22,6 @@ _COLOURS = {"high": "red", "medium": "yellow", "low": "cyan"}
 _MARKS = {"added": "+", "removed": "-", "hunk": "", "context": " "}
 _LINE_COLOURS = {"added": "green", "removed": "red", "hunk": "cyan"}
 
-_release = click.argument("release", metavar="NAME==VERSION")
-_registry = click.option("--registry", help="The registry's URL (default: the deployment's).")
-_trust = click.option(
-    "--trust-config",
-    type=click.Path(path_type=Path),
-    help="A Sigstore ClientTrustConfig (default: the deployment's).",
-)
 _account = click.option(
     "--account", help="An account of the embedded authority, such as bob@example.com."
 )
@@ -41,9 +35,9 @@ def command() -> None:
 
 
 @command.command("show")
-@_release
-@_registry
-@_trust
+@options.release
+@options.registry
+@options.trust_config
 @_diff
 @click.pass_obj
 def show(
@@ -55,7 +49,7 @@ def show(
 
 
 @command.command("approve")
-@_release
+@options.release
 @_account
 @click.option(
     "--acknowledge",
@@ -64,8 +58,8 @@ def show(
     help="Why this Medium finding is acceptable; asked for where it is not given.",
 )
 @click.option("--comment", default="", help="Words for the author, kept in the evidence.")
-@_registry
-@_trust
+@options.registry
+@options.trust_config
 @_diff
 @_yes
 @click.pass_obj
@@ -87,11 +81,11 @@ def approve(
 
 
 @command.command("reject")
-@_release
+@options.release
 @_account
 @click.option("--comment", required=True, help="Why; kept in the evidence.")
-@_registry
-@_trust
+@options.registry
+@options.trust_config
 @_diff
 @_yes
 @click.pass_obj

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from sealgate import options
 from sealgate.registry_client import RegistryClient, Release
 from sealgate.signing import Target as Place
 from trust import strictjson
@@ -102,12 +103,8 @@ def _moment(_context: click.Context, _option: click.Parameter, text: str | None)
 
 
 _PLACE = (
-    click.option("--registry", help="The registry's URL (default: the deployment's)."),
-    click.option(
-        "--trust-config",
-        type=click.Path(path_type=Path),
-        help="A Sigstore ClientTrustConfig (default: the deployment's).",
-    ),
+    options.registry,
+    options.trust_config,
 )
 _SIGNED = (
     click.option("--reason", required=True, help="Why; everybody who is refused reads it."),
@@ -166,7 +163,7 @@ def command() -> None:
 
 
 @command.command("version")
-@click.argument("release", metavar="NAME==VERSION")
+@options.release
 @click.option("--sha256", help="The wheel's digest: those bytes under any name.")
 @_QUARANTINE
 @_order
@@ -247,12 +244,8 @@ def lift(order: Order, bundle_sha256: str) -> None:
 
 
 @command.command("list")
-@click.option("--registry", help="The registry's URL (default: the deployment's).")
-@click.option(
-    "--trust-config",
-    type=click.Path(path_type=Path),
-    help="A Sigstore ClientTrustConfig (default: the deployment's).",
-)
+@options.registry
+@options.trust_config
 @click.pass_obj
 def show(home: Path, registry: str | None, trust_config: Path | None) -> None:
     """Show the registry's revocation log; every bundle is verified here."""

@@ -10,7 +10,7 @@ import click
 
 from scanner import ScanPolicy, ScanResult, scan
 from scanner.model import SEVERITIES, Finding
-from sealgate import dependencies
+from sealgate import dependencies, options
 from trust.errors import SealgateError, problem, shown
 from trust.evidence.acknowledgements import MAX_WARNED
 from trust.wheel import read_wheel
@@ -40,12 +40,7 @@ class Unreadable(SealgateError):
     type=click.Path(path_type=Path),
     help="A scan policy (JSON) in place of the default one.",
 )
-@click.option(
-    "--dependencies",
-    "dependency_folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The folder with the wheels that the plugin's pylock.toml names.",
-)
+@options.dependencies
 @click.option(
     "--vulnerabilities",
     type=click.Path(path_type=Path, exists=True),

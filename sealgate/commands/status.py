@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from sealgate import options
 from sealgate.registry_client import RegistryClient, Release
 from sealgate.signing import Target
 from sealgate.timeline import FINAL, Printer, conclude
@@ -23,8 +24,8 @@ def _settled(view: dict[str, Any]) -> bool:
 
 
 @click.command("status")
-@click.argument("release", metavar="NAME==VERSION")
-@click.option("--registry", help="The registry's URL (default: the deployment's).")
+@options.release
+@options.registry
 @click.option("--wait", is_flag=True, help="Wait while scan or publication are under way.")
 @click.option("--timeout", default=300.0, show_default=True, help="Seconds to wait.")
 @click.option("--json", "as_json", is_flag=True, help="Print the registry's JSON.")

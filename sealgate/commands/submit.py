@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from sealgate import dependencies
+from sealgate import dependencies, options
 from sealgate.registry_client import RegistryClient, Release
 from sealgate.signing import Target
 from sealgate.timeline import FINAL, Printer, conclude
@@ -53,18 +53,9 @@ def read(path: Path, limit: int) -> bytes:
     help="A bundle that was signed elsewhere, in place of signing now.",
 )
 @click.option("--unsigned", is_flag=True, help="Send no signature (the registry refuses that).")
-@click.option("--registry", help="The registry's URL (default: the deployment's).")
-@click.option(
-    "--trust-config",
-    type=click.Path(path_type=Path),
-    help="A Sigstore ClientTrustConfig (default: the deployment's).",
-)
-@click.option(
-    "--dependencies",
-    "dependency_folder",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="The folder with the wheels that the plugin's pylock.toml names.",
-)
+@options.registry
+@options.trust_config
+@options.dependencies
 @click.option("--wait", is_flag=True, help="Wait for the scan and show what happens.")
 @click.option("--timeout", default=300.0, show_default=True, help="Seconds to wait.")
 @click.pass_obj
