@@ -139,6 +139,9 @@ def check(
 ) -> Passed[wheel.Plugin] | Failed:
     """Say what a submission of this wheel would be refused for, whoever signs; store nothing.
 
+    Locked wheels are read for a known signer only: reading 64 of them takes long, and a submission
+    has its author's signature before it comes so far.
+
     Args:
         services: the registry's parts.
         filename: the wheel's file name.
@@ -156,7 +159,7 @@ def check(
             expected = signer or (holder.owner if holder else Identity("", ""))
             existing = _check_against_stored(services, session, plugin, expected)
         if existing is None:
-            locked.check(services, plugin, dependencies)
+            locked.check(services, plugin, dependencies, contents=signer is not None)
     except (TooLarge, Unprocessable, Forbidden, Conflict) as refusal:
         return Failed(refusal.problems)
     return Passed(plugin)

@@ -22,10 +22,18 @@ from trust.errors import Problem, problem
 from trust.outcomes import Failed
 
 
-def check(services: Services, plugin: wheel.Plugin, sent: Sequence[Sent]) -> None:
+def check(
+    services: Services, plugin: wheel.Plugin, sent: Sequence[Sent], *, contents: bool = True
+) -> None:
     """Check what was sent as a plugin's dependencies, before anything is stored.
 
     Whatever the lock names must be sent, be here already, or be to be had from the index.
+
+    Args:
+        services: the registry's parts.
+        plugin: the plugin.
+        sent: what was sent.
+        contents: read the wheels too, which may take long; else their digests are compared.
 
     Raises:
         Unprocessable: something else was sent, or a locked wheel is missing or not accepted.
@@ -47,9 +55,10 @@ def check(services: Services, plugin: wheel.Plugin, sent: Sequence[Sent]) -> Non
     for digest, dependency in locked.items():
         if digest in differ:
             continue
-        if digest not in data and services.blobs.has(digest):
+        here = digest in data or services.blobs.has(digest)
+        if here and digest not in data and contents:
             data[digest] = services.blobs.read(digest)
-        if digest not in data and services.settings.dependency_index is None:
+        if not here and services.settings.dependency_index is None:
             problems.append(
                 problem(
                     "registry.dependency-missing",
@@ -61,7 +70,7 @@ def check(services: Services, plugin: wheel.Plugin, sent: Sequence[Sent]) -> Non
                     where=FIELD,
                 )
             )
-    if not problems and data.keys() >= locked.keys():
+    if contents and not problems and data.keys() >= locked.keys():
         outcome = wheel.inspect_dependencies(plugin, data)
         if isinstance(outcome, Failed):
             problems += outcome.problems

@@ -32,11 +32,20 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What the check found; exactly one of `plugin` and `problems` says something."""
+    """What the check found; exactly one of `plugin` and `problems` says something.
+
+    `contents` says whether the locked wheels were read, and not only their digests.
+    """
 
     filename: str
     plugin: Plugin | None
     problems: tuple[Problem, ...]
+    contents: bool = False
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What was read of an accepted wheel."""
+        return facts(self.plugin, self.contents) if self.plugin else []
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for the page's script: text to show, hidden characters spelled out."""
@@ -48,12 +57,17 @@ class Checked:
                 {name: visible(text) for name, text in problem.as_dict().items()}
                 for problem in self.problems
             ],
-            "facts": [[name, visible(text)] for name, text in facts(found)] if found else [],
+            "facts": [[name, visible(text)] for name, text in self.facts],
         }
 
 
-def facts(plugin: Plugin) -> list[tuple[str, str]]:
-    """Return what was read of an accepted wheel: (name, value) in the order of reading."""
+def facts(plugin: Plugin, contents: bool) -> list[tuple[str, str]]:
+    """Return what was read of an accepted wheel: (name, value) in the order of reading.
+
+    Args:
+        plugin: the wheel.
+        contents: whether its locked wheels were read too.
+    """
     found = [
         ("Plugin", f"{plugin.name} {plugin.version}"),
         ("Summary", plugin.summary),
@@ -63,7 +77,8 @@ def facts(plugin: Plugin) -> list[tuple[str, str]]:
     ]
     if plugin.dependencies:
         locked = ", ".join(f"{item.name} {item.version}" for item in plugin.dependencies)
-        found.append(("Locked wheels", f"{len(plugin.dependencies)}: {locked}"))
+        unread = "" if contents else " (the digests; what is in them is read for people signed in)"
+        found.append(("Locked wheels", f"{len(plugin.dependencies)}: {locked}{unread}"))
     return found
 
 
@@ -90,7 +105,7 @@ def check() -> FlaskResponse | tuple[FlaskResponse, int]:
     if isinstance(outcome, Failed):
         checked = Checked(filename, None, outcome.problems)
     else:
-        checked = Checked(filename, outcome.value, ())
+        checked = Checked(filename, outcome.value, (), contents=person is not None)
     if wants_json:
         return jsonify(checked.as_dict())
     return _page((), checked), 200 if checked.plugin else 422
@@ -113,7 +128,7 @@ def _page(problems: tuple[Problem, ...], checked: Checked | None = None) -> Flas
         "submit.html",
         problems=problems,
         checked=checked,
-        facts=facts(checked.plugin) if checked and checked.plugin else [],
+        facts=checked.facts if checked else [],
         max_bytes=current().settings.max_upload_bytes,
         max_dependencies=MAX_DEPENDENCIES,
         max_dependency_bytes=current().settings.max_dependency_bytes,
