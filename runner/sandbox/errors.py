@@ -9,15 +9,19 @@ class SandboxUnavailable(SealgateError):
     """The sandbox cannot run anything now: no engine, no image, no such runtime."""
 
 
-class ProtocolViolation(Exception):
+class NoResponse(Exception):
+    """A call has no response that can be used."""
+
+
+class ProtocolViolation(NoResponse):
     """What came out of a container is not what the protocol allows; nothing of it is used."""
 
 
-class ContainerGone(Exception):
+class ContainerGone(NoResponse):
     """The container's stream ended before its response."""
 
 
-class DeadlinePassed(Exception):
+class DeadlinePassed(NoResponse):
     """The runner's own clock ran out while it waited for a container."""
 
 

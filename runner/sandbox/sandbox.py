@@ -11,12 +11,7 @@ from runner.sandbox import drivers, frames, options, verdict
 from runner.sandbox.container import WarmContainer
 from runner.sandbox.control import CallStopped
 from runner.sandbox.driver import Driver
-from runner.sandbox.errors import (
-    ContainerGone,
-    DeadlinePassed,
-    ProtocolViolation,
-    SandboxUnavailable,
-)
+from runner.sandbox.errors import NoResponse, SandboxUnavailable
 from runner.sandbox.execution import DriverName, Execution, Job
 from runner.sandbox.pool import Pool, PoolSettings, PoolState
 from runner.sandbox.reaper import Reaper
@@ -182,15 +177,13 @@ class Sandbox:
 
         try:
             return verdict.of_response(container.call(request), context())
-        except DeadlinePassed:
-            return verdict.without_response("timeout", verdict.out_of_time(job.limits), context())
-        except ProtocolViolation as error:
-            return verdict.without_response("protocol_error", str(error), context())
-        except ContainerGone:
-            ended = context()
-            if job.control.stopped:
-                return verdict.without_response("stopped", verdict.STOPPED, ended)
-            return verdict.of_death(self.driver.ended(container.id, DEATH_SECONDS), ended)
+        except NoResponse as error:
+            return verdict.of_failure(
+                error,
+                context(),
+                stopped=job.control.stopped,
+                death=lambda: self.driver.ended(container.id, DEATH_SECONDS),
+            )
 
     def sweep(self) -> int:
         """Remove containers of runners of this host that are dead; return how many."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from runner.sandbox.errors import DeadlinePassed, NoResponse, ProtocolViolation
 from runner.sandbox.events import KILLED, Death
 from runner.sandbox.execution import Execution, Status, Usage
 from runner.sandbox.frames import Response
@@ -155,6 +157,26 @@ def without_response(status: Status, detail: str, context: Context) -> Execution
     """Return what came of a call that brought nothing back."""
     usage = Usage(context.wall_seconds, waited_seconds=context.waited_seconds)
     return Execution(status, None, None, "", "", usage, context.sandbox, detail)
+
+
+def of_failure(
+    error: NoResponse, context: Context, *, stopped: bool, death: Callable[[], Death]
+) -> Execution:
+    """Return what came of a call without a response that could be used.
+
+    Args:
+        error: what stands in its place.
+        context: as at the error.
+        stopped: the call was told to end.
+        death: finds out how its container ended.
+    """
+    if isinstance(error, DeadlinePassed):
+        return without_response("timeout", out_of_time(context.limits), context)
+    if isinstance(error, ProtocolViolation):
+        return without_response("protocol_error", str(error), context)
+    if stopped:
+        return without_response("stopped", STOPPED, context)
+    return of_death(death(), context)
 
 
 def of_death(death: Death, context: Context) -> Execution:

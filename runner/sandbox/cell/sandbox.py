@@ -19,13 +19,7 @@ from runner.sandbox.cell.homes import Home, Renewal
 from runner.sandbox.cell.options import CellHardening
 from runner.sandbox.control import CallStopped
 from runner.sandbox.driver import CellDriver
-from runner.sandbox.errors import (
-    ContainerGone,
-    DeadlinePassed,
-    ProtocolViolation,
-    SandboxUnavailable,
-    unavailable,
-)
+from runner.sandbox.errors import NoResponse, SandboxUnavailable, unavailable
 from runner.sandbox.execution import DriverName, Execution, Job
 from runner.sandbox.harness import cell_protocol, protocol
 from runner.sandbox.reaper import Reaper
@@ -172,7 +166,7 @@ class CellSandbox:
             ready = container.set_up(wheel, self._program, limits)
             if ready.step:
                 raise probe.refused(ready.step, ready.number)
-        except (ContainerGone, DeadlinePassed, ProtocolViolation) as error:
+        except NoResponse as error:
             self._reaper.bury(container)
             raise unavailable(
                 "cells-start", "the container for cells did not become ready", value=error
@@ -280,15 +274,13 @@ class CellSandbox:
         except CallStopped:
             unbegun = verdict.Context(job.limits, 0.0, told, waited)
             return verdict.without_response("stopped", verdict.NOT_BEGUN, unbegun)
-        except DeadlinePassed:
-            return verdict.without_response("timeout", verdict.out_of_time(job.limits), context())
-        except ProtocolViolation as error:
-            return verdict.without_response("protocol_error", str(error), context())
-        except ContainerGone:
-            ended = context()
-            if job.control.stopped:
-                return verdict.without_response("stopped", verdict.STOPPED, ended)
-            return verdict.of_death(self.driver.ended(container.id, DEATH_SECONDS), ended)
+        except NoResponse as error:
+            return verdict.of_failure(
+                error,
+                context(),
+                stopped=job.control.stopped,
+                death=lambda: self.driver.ended(container.id, DEATH_SECONDS),
+            )
         if response.ending == cell_protocol.STOPPED and job.control.stopped:
             return _stopped(response, context())
         if response.ending not in _EXPECTED_ENDINGS:
