@@ -35,7 +35,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks._results import FOLDER, header, timed, write  # noqa: E402
-from benchmarks.simple_api import fill, running  # noqa: E402
+from benchmarks.simple_api import running  # noqa: E402
+from benchmarks.simple_api_bench.shop import fill  # noqa: E402
 from registry.services import Services  # noqa: E402
 from registry.setting_reader import PREFIX  # noqa: E402
 from registry.tuf.keys import OnlineKeys  # noqa: E402

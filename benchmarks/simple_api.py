@@ -14,7 +14,6 @@ The others are installed from the package index into environments that are throw
 from __future__ import annotations
 
 import argparse
-import hashlib
 import http.client
 import json
 import os
@@ -28,31 +27,20 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from sqlalchemy import insert
-
 from benchmarks._results import FOLDER, header, write
 from benchmarks.simple_api_bench import peers
-from registry.models import Plugin, Version
-from registry.names import confusable
-from registry.pypi.published import file_statement, names_statement, project_statement
-from registry.services import Services
+from benchmarks.simple_api_bench.shop import Shop, fill, plans
 from registry.setting_reader import PREFIX
 from registry.settings import Settings
-from registry.states import State
 from tests.support import ports
 from tests.support.evidence import TrustFixture
-from tests.support.registry import settings_for
-from tests.support.wheels import make_wheel
 
 ROOT = Path(__file__).resolve().parent.parent
 PER_PLUGIN = 10
 PAGE_SIZES = (10, 100, 1000)
-MOST_FILES = 10_000
-"""Wheels that are written for the others."""
 CONNECTIONS = 8
 JSON = "application/vnd.pypi.simple.v1+json"
 HTML = "text/html"
@@ -83,21 +71,6 @@ end
 
 
 @dataclass(frozen=True)
-class Shop:
-    """What is published.
-
-    Attributes:
-        settings: the registry's settings.
-        names: the plugins' names, each with ten versions.
-        folder: the wheels themselves, for the others; None where there are too many.
-    """
-
-    settings: Settings
-    names: Sequence[str]
-    folder: Path | None
-
-
-@dataclass(frozen=True)
 class Environments:
     """Where the others are installed."""
 
@@ -107,83 +80,6 @@ class Environments:
 
 Measure: TypeAlias = Callable[[int, Shop, str, float, str], dict[str, Any]]
 """(port, shop, what to accept, seconds, where the Simple API begins) -> results."""
-
-
-def fill(folder: Path, trust: TrustFixture, counts: Sequence[int]) -> Shop:
-    """Publish one plugin for each of `counts`, with so many versions."""
-    folder.mkdir()
-    settings = settings_for(trust, folder)
-    services = Services.open(settings)
-    wheels = folder / "wheels" if sum(counts) <= MOST_FILES else None
-    if wheels is not None:
-        wheels.mkdir()
-    names = [f"plugin-{n:05d}" for n in range(len(counts))]
-    began = datetime.now(UTC)
-    for number, (name, count) in enumerate(zip(names, counts, strict=True), 1):
-        rows = [row(name, number, f"1.{n}.0", wheels, began) for n in range(count)]
-        with services.database.write() as session:
-            session.execute(insert(Plugin), [owner(name, number, trust)])
-            session.execute(insert(Version), rows)
-    services.close()
-    return Shop(settings, names, wheels)
-
-
-def owner(name: str, number: int, trust: TrustFixture) -> dict[str, Any]:
-    """Return the row of a plugin."""
-    return {
-        "id": number,
-        "name": name,
-        "confusable": confusable(name) + f"#{number}",
-        "owner_issuer": trust.issuer,
-        "owner_subject": trust.author.subject,
-        "claimed_at": datetime.now(UTC),
-    }
-
-
-def row(name: str, number: int, text: str, wheels: Path | None, at: datetime) -> dict[str, Any]:
-    """Return the row of a published version, and write its wheel where there is a folder."""
-    filename = f"{name.replace('-', '_')}-{text}-py3-none-any.whl"
-    digest, size = hashlib.sha256(filename.encode()).hexdigest(), 2000
-    if wheels is not None:
-        _, data = make_wheel(name, text)
-        (wheels / filename).write_bytes(data)
-        digest, size = hashlib.sha256(data).hexdigest(), len(data)
-    return {
-        "plugin_id": number,
-        "number": text,
-        "filename": filename,
-        "sha256": digest,
-        "size": size,
-        "package": name.replace("-", "_"),
-        "summary": "A small plugin for tests.",
-        "manifest": {},
-        "author_issuer": "https://authority.test",
-        "author_subject": "alice@example.com",
-        "state": State.PUBLISHED,
-        "submitted_at": at - timedelta(days=1),
-        "published_at": at,
-        "attempts": 1,
-        "metadata_sha256": hashlib.sha256(digest.encode()).hexdigest(),
-        "requires_python": ">=3.11",
-    }
-
-
-def plans(settings: Settings, name: str) -> dict[str, list[str]]:
-    """Return SQLite's plan of each query of the index."""
-    services = Services.open(settings)
-    found = {}
-    with services.database.engine.connect() as connection:
-        for label, statement in (
-            ("/simple/", names_statement()),
-            ("/simple/NAME/", project_statement(name)),
-            ("/files/SHA256/NAME", file_statement("0" * 64)),
-        ):
-            engine = services.database.engine
-            text = statement.compile(engine, compile_kwargs={"literal_binds": True})
-            lines = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}")
-            found[label] = [line[3] for line in lines]
-    services.close()
-    return found
 
 
 def answers(port: int, path: str) -> bool:
