@@ -182,8 +182,8 @@ class Cell:
             return protocol.BAD_ANSWER if self._answer else protocol.DIED
         return ending
 
-    def response(self, ending: int, proc: int, killed: int, denied: int) -> bytes:
-        """Return the frame for the runner."""
+    def response(self, ending: int, proc: int, killed: int) -> bytes:
+        """Return the frame for the runner; no cell answers for processes that were denied."""
         if self.call is None:
             raise ValueError("a cell without a call")
         size = protocol.ANSWER.size
@@ -204,7 +204,7 @@ class Cell:
             len(stdout),
             len(stderr),
             code,
-            *(min(n, TOP) for n in (micros, max(peak, self.peak), killed, denied)),
+            *(min(n, TOP) for n in (micros, max(peak, self.peak), killed, 0)),
             self.call.nonce,
         )
         return header + payload + stdout + stderr

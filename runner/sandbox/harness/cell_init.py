@@ -236,8 +236,8 @@ class Supervisor:
         del self._running[cell.serial]
         if drain or ending is None:
             ending = cell.drain(ending)
-        _, _, _, killed, denied = self._meters.totals()
-        frame = cell.response(ending, self._proc, killed - self._killed_before, denied)
+        killed = self._meters.killed()
+        frame = cell.response(ending, self._proc, killed - self._killed_before)
         self._killed_before = killed
         cell.kill()
         self._outlet.finish(frame)

@@ -29,6 +29,9 @@ from .cell_steps import CellLimits, Filter, StepFailed, Steps
 COMPILE_SECONDS = 10.0
 AGAIN_SECONDS = 0.05
 """How long a berth waits after the kernel has made it no process."""
+REST_SECONDS = 0.003
+"""How long a berth is empty. The call that has just ended is about to be answered, and other berths
+have a cell for the next one; making one takes a processor for longer than that answer."""
 CHUNK = 1 << 16
 FIRST_FREE = 5
 """The first descriptor that a cell does not have."""
@@ -136,6 +139,7 @@ class Zygote:
         micros = int((usage.ru_utime + usage.ru_stime) * 1e6)
         code = os.waitstatus_to_exitcode(status)
         _report(control, cell_protocol.DEAD, serial, pid, code, micros, usage.ru_maxrss)
+        time.sleep(REST_SECONDS)
 
     def _fork(self, ends: tuple[int, int, int, int]) -> int:
         """Clone; in the child, where 0 is returned, put the descriptors in place and take every

@@ -83,6 +83,10 @@ class Meters:
         now = self._cpu.read()
         return 0 if now is None else max(0, now - self._start)
 
+    def killed(self) -> int:
+        """Processes killed for memory since the container began."""
+        return self._killed.read() or 0
+
     def totals(self) -> tuple[int, int, int, int, int]:
         """Return the source, CPU milliseconds, peak KiB, killed and denied processes."""
         now, peak = self._cpu.read(), self._peak.read()
