@@ -121,15 +121,16 @@ def test_a_stop_between_the_record_and_the_start(
     site: Site, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     audit = calls.service.audit
-    append = audit.append
+    begin = audit.begin
 
     def stop_then(record: Any, **options: Any) -> Any:
-        recorded = append(record, **options)
+        recording = begin(record, **options)
+        recording.wait()
         if record["decision"] == "admitted":
             assert calls.service.runner.inflight.stop(lambda _: True, (WHY,)) == 1
-        return recorded
+        return recording
 
-    monkeypatch.setattr(audit, "append", stop_then)
+    monkeypatch.setattr(audit, "begin", stop_then)
     assert_stopped(site, calls.call(), "advisory.revoked", partly=False)
     assert site.sandbox.jobs == []
 
