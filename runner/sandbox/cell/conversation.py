@@ -107,11 +107,11 @@ class Conversation:
             self._waiting[waiter] = None
 
     def leave(self, waiter: Waiter) -> None:
-        """Wait no longer, whatever has come of it."""
+        """Wait no longer, whatever has come of it; somebody else leads, if nobody does."""
         with self._lock:
             self._waiting.pop(waiter, None)
-            # it may have been asked to lead
-            self._pass_on()
+            if self._leader is None and self._waiting:
+                next(iter(self._waiting)).event.set()
 
     def send(self, frame: bytes) -> None:
         """Send a frame whole, and without waiting: the leader sends what is left of it.
@@ -235,12 +235,6 @@ class Conversation:
             self._leader = None
             if self._closing:
                 self._let_go()
-            self._pass_on()
-
-    def _pass_on(self) -> None:
-        """Have somebody lead, if nobody does; the lock is held."""
-        if self._leader is None and self._waiting:
-            next(iter(self._waiting)).event.set()
 
     def end(self, error: Exception) -> None:
         """Let nobody wait any longer: nothing that comes is read from now on."""
