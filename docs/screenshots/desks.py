@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 from playwright.sync_api import Browser, Page
-from werkzeug.serving import make_server
 
 from registry.accounts import tokens
 from registry.accounts.settings import AccountSettings
@@ -21,6 +19,7 @@ from tests.registry.accounts.ci import Service
 from tests.registry.web import plugins, town
 from tests.registry.web.stage import Stage
 from tests.runner.kit import NAME, Site, TestRegistry
+from tests.support import servers
 from tests.support.evidence import TrustFixture
 from tests.support.wheels import make_wheel
 from trust.identity import Identity
@@ -128,13 +127,8 @@ def _runner(folder: Path) -> Iterator[tuple[str, Site]]:
         calls.post({**body, "plugin": "payroll-export"})
         calls.post({**body, "method": "drop"})
         calls.post({**body, "arguments": {"name": 7}})
-        server = make_server("127.0.0.1", 0, calls.service.app, threaded=True)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.port}", site
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        with servers.application(calls.service.app) as address:
+            yield address, site
     registry.close()
 
 

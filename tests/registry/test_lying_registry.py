@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from registry.report import read_report
 from sealgate.registry_client import RegistryClient, RegistryRefused, Release
 from sealgate.reviewing import gather
+from tests.support import servers
 from tests.support.evidence import TrustFixture, sha256
 from tests.support.registry import RegistryFixture
 from tests.support.wheels import make_wheel
@@ -39,17 +38,12 @@ def serving(registry: RegistryFixture, alter: Alter) -> Iterator[RegistryClient]
             return Response(altered, mimetype=answer.mimetype)
         return Response(answer.data, answer.status_code, mimetype=answer.mimetype)
 
-    server = make_server("127.0.0.1", 0, liar, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    client = RegistryClient(f"http://127.0.0.1:{server.port}")
-    try:
-        yield client
-    finally:
-        client.session.close()
-        server.shutdown()
-        thread.join(20)
-        server.server_close()
+    with servers.application(liar) as address:
+        client = RegistryClient(address)
+        try:
+            yield client
+        finally:
+            client.session.close()
 
 
 @pytest.fixture(scope="module")

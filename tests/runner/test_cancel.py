@@ -18,11 +18,12 @@ from runner.sandbox import Execution, Job
 from runner.setup import make_caller_token
 from tests.runner.kit import NAME, Calls, Site, codes, executed
 from tests.runner.test_client import home as home
-from tests.runner.test_client import on_socket, run
+from tests.runner.test_client import run
 from tests.runner.test_client import url as url
 from tests.runner.test_inflight import Held, assert_stopped, started
 from tests.runner.test_inflight import held as held
 from tests.runner.test_later import BODY, KEY, LATER, assert_accepted, ended
+from tests.support.servers import application
 
 
 def delete(calls: Calls, path: str, token: str | None, **headers: str) -> Any:
@@ -130,7 +131,7 @@ def test_a_call_that_has_ended_stays_as_it_ended(site: Site) -> None:
 def test_the_client_cancels(site: Site, held: Held) -> None:
     with (
         site.runner() as calls,
-        on_socket(calls.service.app) as url,
+        application(calls.service.app) as url,
         RunnerClient(url, site.token.token) as client,
     ):
         request_id = client.submit(NAME, "greet", {"name": "Ada"}, idempotency_key="k")

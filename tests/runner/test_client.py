@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from werkzeug.serving import make_server
 
 from runner.client import CallFailed, NoReply, RunnerClient, read_token
 from sealgate.cli import cli
 from sealgate.commands.run import EXIT_CODES
 from sealgate.deployment import Addresses, Deployment
 from tests.runner.kit import NAME, Site, executed
+from tests.support.servers import application
 from trust.outcomes import Failed, Passed
-
-
-@contextmanager
-def on_socket(app: Any) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture
 def url(site: Site) -> Iterator[str]:
-    with site.runner() as calls, on_socket(calls.service.app) as address:
+    with site.runner() as calls, application(calls.service.app) as address:
         yield address
 
 
@@ -85,7 +70,7 @@ def test_an_answer_that_is_no_runner_s_raises(body: bytes) -> None:
         start("200 OK", [("Content-Type", "application/json")])
         return [body]
 
-    with on_socket(app) as address, RunnerClient(address, "x") as client, pytest.raises(NoReply):
+    with application(app) as address, RunnerClient(address, "x") as client, pytest.raises(NoReply):
         client.invoke("a", "b")
 
 
@@ -97,7 +82,7 @@ def test_a_redirect_is_not_followed_with_the_token() -> None:
         start("307 Temporary Redirect", [("Location", "/elsewhere")])
         return [b""]
 
-    with on_socket(app) as address, RunnerClient(address, "x") as client, pytest.raises(NoReply):
+    with application(app) as address, RunnerClient(address, "x") as client, pytest.raises(NoReply):
         client.invoke("a", "b")
     assert seen == ["/v1/invocations"]
 

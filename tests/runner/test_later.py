@@ -20,7 +20,7 @@ from runner.receipts import verify_reply_receipt
 from runner.sandbox import Execution, Job
 from runner.setup import make_caller_token
 from tests.runner.kit import NAME, Calls, Site, codes, executed
-from tests.runner.test_client import on_socket
+from tests.support.servers import application
 from trust.outcomes import Passed
 
 BODY = {"plugin": NAME, "version": "1.0.0", "method": "greet", "arguments": {"name": "Ada"}}
@@ -209,7 +209,7 @@ def test_an_open_service_ends_after_its_calls(site: Site, gate: Gate) -> None:
 def test_the_client_submits_and_asks(site: Site, gate: Gate) -> None:
     with (
         site.runner() as calls,
-        on_socket(calls.service.app) as url,
+        application(calls.service.app) as url,
         RunnerClient(url, site.token.token) as client,
     ):
         request_id = client.submit(NAME, "greet", {"name": "Ada"}, idempotency_key="k")

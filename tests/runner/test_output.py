@@ -22,8 +22,8 @@ from runner.sandbox import Execution, Job
 from runner.setup import make_caller_token
 from runner.sse import MAX_EVENT_BYTES, Event, EventReader, NotEvents
 from tests.runner.kit import NAME, Calls, HandClock, Site, executed
-from tests.runner.test_client import on_socket
 from tests.runner.test_later import BODY, LATER, assert_accepted, ended
+from tests.support.servers import application
 
 
 def texts(output: Output, position: int = 0) -> list[tuple[str, str, int]]:
@@ -214,7 +214,7 @@ def test_a_silent_call_shows_that_it_is_there_and_a_stream_ends_in_time() -> Non
 def test_the_client_follows(site: Site, writes: Writes) -> None:
     with (
         site.runner() as calls,
-        on_socket(calls.service.app) as url,
+        application(calls.service.app) as url,
         RunnerClient(url, site.token.token) as client,
     ):
         request_id = client.submit(NAME, "greet", {"name": "Ada"})
@@ -248,7 +248,7 @@ def test_a_reader_that_does_not_read_holds_up_nobody(site: Site) -> None:
         return executed(job)
 
     site.sandbox.behave = flood
-    with site.runner() as calls, on_socket(calls.service.app) as url:
+    with site.runner() as calls, application(calls.service.app) as url:
         location = assert_accepted(calls.post(BODY, headers=LATER))
         place = urlsplit(url)
         with socket.create_connection((place.hostname or "", place.port or 0)) as slow:

@@ -8,7 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 @contextmanager
@@ -58,3 +63,22 @@ def pages(answers: Mapping[str, bytes | int], cut: int = 0) -> Iterator[str]:
 
     with serving(Pages) as address:
         yield address
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def application(app: WSGIApplication, port: int = 0, **options: Any) -> Iterator[str]:
+    """Serve a WSGI application, by default on a free port; give its address."""
+    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet, **options)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

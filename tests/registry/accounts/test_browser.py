@@ -8,12 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from werkzeug.serving import make_server
 
 from tests.registry.accounts.ci import Service
 from tests.registry.accounts.people import ADMIN, AUTHOR, Town
-from tests.registry.signin.site import served_at
 from tests.registry.web import browser
+from tests.support import servers
 from tests.support.evidence import TrustFixture
 from tests.support.wheels import make_wheel
 
@@ -31,10 +30,7 @@ def town(trust: TrustFixture, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="module")
 def url(town: Town) -> Iterator[str]:
-    probe = make_server("127.0.0.1", 0, town.registry.app)
-    address = f"http://127.0.0.1:{probe.server_port}"
-    probe.server_close()
-    with served_at(address, town.registry.app):
+    with servers.application(town.registry.app) as address:
         yield address
 
 

@@ -7,9 +7,7 @@ import hashlib
 import hmac
 import json
 import os
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,7 +18,6 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from registry.accounts import publishers, tokens
@@ -33,6 +30,7 @@ from tests.registry.accounts.people import ADMIN, AUTHOR, OTHER, OWN, Town
 from tests.registry.accounts.test_tokens import account, code, upload
 from tests.registry.pypi.tools import BIN
 from tests.registry.pypi.tools import Town as Served
+from tests.support import ports, servers
 from tests.support.evidence import TrustFixture
 from tests.support.registry import BASE_URL, RegistryFixture, settings_for
 from tests.support.wheels import make_wheel
@@ -400,18 +398,12 @@ def test_uv_publishes_as_a_trusted_publisher(
 def served(trust: TrustFixture, ci: Service, folder: Path) -> Iterator[Served]:
     """Serve an empty registry over TLS, which `uv` wants for the exchange."""
     accounts = AccountSettings(publisher_issuers=ci.write(folder / "issuers.json"))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    (port,) = ports.free()
     url = f"https://localhost:{port}"
     registry = RegistryFixture.make(trust, folder, base_url=url, accounts=accounts)
     files = tuple(map(str, certificate(folder)[1:]))
-    server = make_server("127.0.0.1", port, registry.app, threaded=True, ssl_context=files)  # type: ignore[arg-type]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
     try:
-        yield Served(registry, url, folder)
+        with servers.application(registry.app, port, ssl_context=files):
+            yield Served(registry, url, folder)
     finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
         registry.services.close()

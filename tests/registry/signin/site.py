@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from flask import Flask
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 import authority.app
 from authority.setup import open_authority, open_clients, open_passkeys
@@ -17,7 +15,7 @@ from registry.worker import Worker
 from sealgate.deployment import Addresses, Deployment
 from sealgate.settings import registry_settings, worker_settings
 from sealgate.setup import Plan, initialise
-from tests.support import ports
+from tests.support import ports, servers
 
 ALICE = "alice@example.com"
 REVIEWERS = ("bob@example.com", "carol@example.com", "dave@example.com")
@@ -89,20 +87,8 @@ class Site:
         self._authority.close()
 
 
-class _Quiet(WSGIRequestHandler):
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Say nothing."""
-
-
 @contextmanager
 def served_at(url: str, app: Flask) -> Iterator[None]:
-    port = int(url.rsplit(":", 1)[1])
-    server = make_server("127.0.0.1", port, app, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    """Serve an application at the port of its own address."""
+    with servers.application(app, int(url.rsplit(":", 1)[1])):
         yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import secrets
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from registry import intake, queries, reviews
 from registry.accounts.models import SessionRow
@@ -23,6 +20,7 @@ from registry.services import Services, current
 from registry.settings import Settings
 from registry.worker import Worker
 from registry.workload import Workload
+from tests.support import servers
 from tests.support.evidence import TrustFixture, answers
 from trust.evidence import statements
 
@@ -162,17 +160,5 @@ class Stage:
     @contextmanager
     def served(self) -> Iterator[str]:
         """Serve the application on a free port of loopback; yield its address."""
-        server = make_server("127.0.0.1", 0, self.app, threaded=True, request_handler=_Quiet)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.port}"
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Say nothing: the application has an access log of its own."""
+        with servers.application(self.app) as address:
+            yield address

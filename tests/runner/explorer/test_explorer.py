@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from playwright.sync_api import Page, Route, expect
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from runner.explorer import search
 from runner.explorer.sessions import LIFETIME_SECONDS, MAX_SESSIONS, Sessions
 from runner.setup import make_caller_token
 from tests.registry.web import browser
 from tests.runner.kit import NAME, Calls, Site
+from tests.support import servers
 from trust.log import MerkleLog, NoteSigner
 
 MARKUP = """<script>window.pwned=1</script><img src=x onerror="window.pwned=1">"""
@@ -201,18 +200,8 @@ def test_a_question_costs_no_more_than_its_bound(
 
 @pytest.fixture
 def opened(calls: Calls) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, calls.service.app, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"http://127.0.0.1:{server.port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Say nothing."""
+    with servers.application(calls.service.app) as address:
+        yield address
 
 
 def enter(page: Page, base: str, token: str) -> None:
