@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import secrets
 import time
+from collections.abc import Callable
 
 from runner.sandbox.cell import frames
 from runner.sandbox.cell.conversation import Conversation, Waiter
@@ -121,12 +123,19 @@ class CellContainer:
         live.check(header.stream, header.length, header.left_out, header.tag)
         live.give(header.stream, header.left_out, reader.take(header.length))
 
-    def call(self, request: Request, control: Control | None = None) -> Response:
+    def call(
+        self,
+        request: Request,
+        control: Control | None = None,
+        clear: Callable[[], None] = lambda: None,
+    ) -> Response:
         """Send one call and wait for its response; safe to use from several threads.
 
         Args:
             request: the call.
             control: ends this call, and no other one in the container.
+            clear: returns when the call may begin, or raises if it must not, which is raised.
+                Until then a cell has all but the arguments.
 
         Raises:
             CallStopped: it was told to end before it was sent.
@@ -138,18 +147,27 @@ class CellContainer:
         pending = _Pending(live_reader(request))
         number = next(self._numbers) & 0xFFFFFFFF
         frame = frames.encode_call(request, number, pending.nonce, pending.live)
-        deadline = time.monotonic() + request.wall_seconds + GRACE_SECONDS
         self._stream.enter(pending)
         self._pending[number] = pending
         self.calls = number
+        begun = False
         try:
+            self._stream.send(frame)
+            clear()
             with (control or Control()).attached(lambda: self._stream.stop(pending)):
-                self._stream.send(frame)
+                begun = True
+                self._stream.send(frames.encode_go(number, request.arguments))
+                deadline = time.monotonic() + request.wall_seconds + GRACE_SECONDS
                 if not self._stream.wait(pending, deadline):
                     self.surprise = self.surprise or "a call was not answered in time"
                     raise DeadlinePassed("the wall clock ran out")
             if not pending.done:
                 self._end_call(number, pending)
+        except BaseException:
+            if not begun:
+                with contextlib.suppress(ContainerGone):
+                    self._end_call(number, pending)
+            raise
         finally:
             self._pending.pop(number, None)
             self._stream.leave(pending)

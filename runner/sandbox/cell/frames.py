@@ -95,7 +95,7 @@ def decode_done(data: bytes) -> Ready:
 def encode_call(
     request: Request, number: int, nonce: bytes, live: LiveReader | None = None
 ) -> bytes:
-    """Return the frame of one call; the wheel has gone there before.
+    """Return the frame of one call, which begins with `encode_go`; the wheel is there already.
 
     Raises:
         ValueError: a part is empty or longer than the protocol allows.
@@ -121,7 +121,12 @@ def encode_call(
         bytes(protocol.TAG_BYTES) if live is None else live.tag,
         nonce,
     )
-    return b"".join((header, module, qualname, request.arguments))
+    return b"".join((header, module, qualname))
+
+
+def encode_go(number: int, arguments: bytes) -> bytes:
+    """Return the frame with which a call begins."""
+    return cell_protocol.GO.pack(cell_protocol.GO_MAGIC, number, len(arguments)) + arguments
 
 
 def encode_cancel(number: int) -> bytes:

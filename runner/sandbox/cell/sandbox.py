@@ -233,6 +233,9 @@ class CellSandbox:
     def execute(self, job: Job) -> Execution:
         """Run one job in a cell of its own; never raises for what a plugin or the engine does.
 
+        A cell has all but the arguments when `job.clear` is called, and no line of the plugin has
+        run; what that raises is raised.
+
         Raises:
             ValueError: the job does not fit the protocol (an empty wheel, a name too long), or is
                 of another level.
@@ -255,7 +258,6 @@ class CellSandbox:
             return verdict.without_response("unavailable", ": ".join(filter(None, parts)), context)
         waited = time.monotonic() - began
         try:
-            job.clear()
             return self._call(container, job, told, waited)
         finally:
             home.give_back(container)
@@ -264,13 +266,19 @@ class CellSandbox:
         self, container: CellContainer, job: Job, told: dict[str, Any], waited: float
     ) -> Execution:
         request = job.request()
-        began = time.monotonic()
+        began: float | None = None
+
+        def clear() -> None:
+            nonlocal began
+            job.clear()
+            began = time.monotonic()
 
         def context() -> verdict.Context:
-            return verdict.Context(job.limits, time.monotonic() - began, told, waited)
+            seconds = 0.0 if began is None else time.monotonic() - began
+            return verdict.Context(job.limits, seconds, told, waited)
 
         try:
-            response = container.call(request, job.control)
+            response = container.call(request, job.control, clear)
         except CallStopped:
             unbegun = verdict.Context(job.limits, 0.0, told, waited)
             return verdict.without_response("stopped", verdict.NOT_BEGUN, unbegun)

@@ -6,6 +6,7 @@ Whatever a cell writes is a plugin's. It is counted, cut and passed on, never re
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import time
@@ -23,11 +24,19 @@ class Call:
 
     def __init__(self, header: tuple[Any, ...]) -> None:
         """Take the fields of `cell_protocol.CALL`, checked by `well_formed`."""
-        _, self.number, self.arguments, self.module, self.name, wall, flags = header[:7]
+        _, self.number, self.length, self.module, self.name, wall, flags = header[:7]
         self.tag, self.nonce = header[7:]
         self.live = flags == protocol.LIVE
-        self.end = time.monotonic() + wall / 1000
-        self.parts = b""
+        self.names = b""
+        self.arguments: bytes | None = None
+        """None until it may begin."""
+        self.end = math.inf
+        self._seconds = wall / 1000
+
+    def go(self, arguments: bytes) -> None:
+        """Let it begin, and its wall clock."""
+        self.arguments = arguments
+        self.end = time.monotonic() + self._seconds
 
     def never_begun(self) -> bytes:
         """Return the response to a call that was cancelled while it waited for a cell."""
@@ -111,19 +120,28 @@ class Cell:
         return step, number
 
     def begin(self, call: Call, outlet: Outlet) -> None:
-        """Send the call's task; what it writes goes to `outlet` as it comes, if that is wanted."""
+        """Send what the call is of, and its arguments if they are there; what it writes goes to
+        `outlet` as it comes, if that is wanted.
+        """
         self.call = call
         if call.live:
             self.live = Live(outlet, call.log_frame)
-        task = cell_protocol.TASK.pack(call.arguments, call.module, call.name)
-        view = memoryview(task + call.parts)
-        call.parts = b""
+        self._hand_over(cell_protocol.TASK.pack(call.length, call.module, call.name) + call.names)
+        self.go()
+
+    def go(self) -> None:
+        """Send the call's arguments, if they are there."""
+        if self.call is not None and self.call.arguments is not None:
+            self._hand_over(self.call.arguments)
+            os.close(self.task)
+            self.open.discard(self.task)
+
+    def _hand_over(self, data: bytes) -> None:
+        view = memoryview(data)
         # a cell that is no more has its report on the way
         with contextlib.suppress(BrokenPipeError):
             while view:
                 view = view[os.write(self.task, view) :]
-        os.close(self.task)
-        self.open.discard(self.task)
 
     def _take_answer(self, data: bytes) -> int | None:
         self._answer += data

@@ -123,7 +123,7 @@ class Supervisor:
         milliseconds = None if seconds is None else int(seconds * 1000) + 1
         for fd, _ in self._poll.poll(milliseconds):
             if fd == self._stdin:
-                self._take_call()
+                self._take_frame()
             elif fd == self._control.fileno():
                 self._take_report()
             elif (cell := self._by_fd.get(fd)) is not None:
@@ -131,19 +131,41 @@ class Supervisor:
         while self._queue and self._ready:
             self._begin(self._queue.pop(0))
 
-    def _take_call(self) -> None:
+    def _take_frame(self) -> None:
         start = _read(self._stdin, cell_protocol.CANCEL.size)
         magic, number = cell_protocol.CANCEL.unpack(start)
         if magic == cell_protocol.CANCEL_MAGIC:
             self._cancel(number)
-            return
+        elif magic == cell_protocol.GO_MAGIC:
+            self._go(number, start)
+        else:
+            self._take_call(start)
+
+    def _take_call(self, start: bytes) -> None:
         rest = _read(self._stdin, cell_protocol.CALL.size - len(start))
         header = cell_protocol.CALL.unpack(start + rest)
         if not Call.well_formed(header):
             os._exit(EXIT_BAD_REQUEST)
         call = Call(header)
-        call.parts = _read(self._stdin, call.module + call.name + call.arguments)
+        call.names = _read(self._stdin, call.module + call.name)
         self._queue.append(call)
+
+    def _go(self, number: int, start: bytes) -> None:
+        """Take the arguments of a call, with which it begins."""
+        rest = _read(self._stdin, cell_protocol.GO.size - len(start))
+        length = cell_protocol.GO.unpack(start + rest)[2]
+        if length > protocol.MAX_ARGUMENTS:
+            os._exit(EXIT_BAD_REQUEST)
+        arguments = _read(self._stdin, length)
+        running = [cell.call for cell in self._running.values() if cell.call is not None]
+        for call in (*self._queue, *running):
+            if call.number == number:
+                if call.arguments is not None or length != call.length:
+                    os._exit(EXIT_BAD_REQUEST)
+                call.go(arguments)
+        for cell in self._running.values():
+            if cell.call is not None and cell.call.number == number:
+                cell.go()
 
     def _cancel(self, number: int) -> None:
         for call in self._queue:

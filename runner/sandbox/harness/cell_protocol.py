@@ -2,10 +2,13 @@
 
 All integers are unsigned and big-endian unless their format says otherwise. The container first
 writes `protocol.READY`, takes one `SETUP` (followed by the filter and the wheel), and answers it
-with one `DONE`. From then on it takes `CALL` frames at any time (followed by the module name, the
-qualified name and the arguments) and writes one `RESPONSE` for each, in any order, followed by
-the result, stdout and stderr; before it come `LOG` frames, if the call asked for them. Endings and
-usage are those of `protocol`.
+with one `DONE`. From then on it takes `CALL` frames at any time (followed by the module name and
+the qualified name), for each a `GO` (followed by the arguments), which may be long in coming, and
+writes one `RESPONSE` for each, in any order, followed by the result, stdout and stderr; before it
+come `LOG` frames, if the call asked for them. Endings and usage are those of `protocol`.
+
+Without its arguments a cell runs nothing of the wheel. The runner holds them back until the call's
+record is durable.
 """
 
 from __future__ import annotations
@@ -14,7 +17,8 @@ import struct
 
 SETUP_MAGIC = b"SGS1"
 DONE_MAGIC = b"SGD1"
-CALL_MAGIC = b"SGC2"
+CALL_MAGIC = b"SGC3"
+GO_MAGIC = b"SGG1"
 LOG_MAGIC = b"SGM1"
 CANCEL_MAGIC = b"SGX1"
 RESPONSE_MAGIC = b"SGB1"
@@ -34,6 +38,10 @@ CALL = struct.Struct(">4sIIHHIBxxx16s32s")
 
 LOG = struct.Struct(">4sIBxxxII16s")
 """magic, call number, stream, data bytes, bytes left out before them, tag; as `protocol.LOG`."""
+
+GO = struct.Struct(">4sII")
+"""magic, call number, argument bytes, as many as its `CALL` said; the call's wall clock begins with
+it. That of a call which has ended is dropped. It begins as a `CANCEL` does, and a `CALL`."""
 
 CANCEL = struct.Struct(">4sI")
 """magic, call number; comes where a `CALL` may come, which begins in the same way. A call that is

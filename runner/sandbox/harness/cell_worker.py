@@ -75,7 +75,15 @@ class CompiledWheelLoader(wheelfinder.WheelLoader):
         code = self._compiled.get(fullname)
         if code is None:
             return super().get_code(fullname)
-        return marshal.loads(code)  # noqa: S302 - as above
+        return self._ahead.pop(fullname, None) or marshal.loads(code)  # noqa: S302 - as above
+
+    def compile_ahead(self, fullname: str) -> None:
+        """Make the code of a module and of the packages around it ready, as far as it is here."""
+        parts = fullname.split(".")
+        for count in range(1, len(parts) + 1):
+            name = ".".join(parts[:count])
+            if name in self._compiled:
+                self._ahead[name] = marshal.loads(self._compiled[name])  # noqa: S302 - as above
 
 
 def compile_all(wheel: bytes, answer: int) -> NoReturn:
@@ -118,6 +126,9 @@ def run(wheel: bytes, compiled: bytes, output_bytes: int) -> NoReturn:
     argument_bytes, module_bytes, name_bytes = header
     module = _read(TASK_FD, module_bytes).decode()
     qualname = _read(TASK_FD, name_bytes).decode()
+    if loader is not None:
+        loader.compile_ahead(module)
+    # whoever waits here has run nothing of the wheel
     arguments = _read(TASK_FD, argument_bytes)
     os.close(TASK_FD)
 

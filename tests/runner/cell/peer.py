@@ -40,6 +40,8 @@ class Peer:
         self.container = CellContainer(warm, cells)
         self.end.sendall(cell_protocol.DONE.pack(cell_protocol.DONE_MAGIC, 0, True, 0))
         self.container.set_up(*SETUP)
+        self.called: dict[int, bytes] = {}
+        """The nonces of calls that have not begun, by number."""
         self.some(cell_protocol.SETUP.size + len(SETUP[0]) + len(SETUP[1]))
 
     def __enter__(self) -> Peer:
@@ -65,12 +67,31 @@ class Peer:
             data += piece
         return data
 
-    def next_call(self, start: bytes = b"") -> tuple[int, bytes, bytes]:
-        """Read a call, which begins with `start`; return its number, nonce and arguments."""
-        header = cell_protocol.CALL.unpack(start + self.some(cell_protocol.CALL.size - len(start)))
-        assert header[0] == cell_protocol.CALL_MAGIC
-        parts = self.some(sum(header[2:5]))
-        return header[1], header[-1], parts[header[3] + header[4] :]
+    def next_call(self) -> tuple[int, bytes, bytes]:
+        """Read until a call begins; return its number, nonce and arguments."""
+        while True:
+            found = self.next_begun(self.some(cell_protocol.CANCEL.size))
+            if found is not None:
+                return found
+
+    def next_begun(self, start: bytes) -> tuple[int, bytes, bytes] | None:
+        """Read a frame that begins with `start`; return the call that begins with it, if one does.
+
+        It is added to `called` and taken from there.
+        """
+        if start.startswith(cell_protocol.CALL_MAGIC):
+            header = cell_protocol.CALL.unpack(start + self._rest(cell_protocol.CALL.size, start))
+            self.some(sum(header[3:5]))
+            self.called[header[1]] = header[-1]
+            return None
+        magic, number, length = cell_protocol.GO.unpack(
+            start + self._rest(cell_protocol.GO.size, start)
+        )
+        assert magic == cell_protocol.GO_MAGIC
+        return number, self.called.pop(number), self.some(length)
+
+    def _rest(self, size: int, start: bytes) -> bytes:
+        return self.some(size - len(start))
 
     def next_cancel(self) -> int:
         """Read an order to end a call; return its number."""

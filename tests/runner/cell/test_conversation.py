@@ -221,10 +221,24 @@ def test_a_call_that_is_not_taken_ends_in_time(peer: Peer, pool: ThreadPoolExecu
     assert not peer.container.alive()
 
 
+def test_a_call_that_may_not_begin_is_withdrawn(peer: Peer, pool: ThreadPoolExecutor) -> None:
+    def refuse() -> None:
+        raise RuntimeError("no record")
+
+    refused = pool.submit(peer.container.call, request(), None, refuse)
+    assert peer.next_begun(peer.some(cell_protocol.CANCEL.size)) is None
+    number = peer.next_cancel()  # and its arguments were not sent
+    nonce = peer.called.pop(number)
+    peer.end.sendall(peer.response(number, nonce, b"", cell_protocol.STOPPED))
+    with pytest.raises(RuntimeError, match="no record"):
+        refused.result(SOON)
+    assert peer.container.alive()
+
+
 def write_to_its_log(peer: Peer) -> None:
     """Read a call, and say that its plugin wrote something."""
     fields = cell_protocol.CALL.unpack(peer.some(cell_protocol.CALL.size))
-    peer.some(sum(fields[2:5]))
+    peer.some(sum(fields[3:5]))
     log = cell_protocol.LOG.pack(cell_protocol.LOG_MAGIC, fields[1], 0, 1, 0, fields[7])
     peer.end.sendall(log + b"x")
 
@@ -286,11 +300,14 @@ def test_many_calls_many_ends(peer: Peer, pool: ThreadPoolExecutor) -> None:
         while start := peer.some(cell_protocol.CANCEL.size):
             magic, number = cell_protocol.CANCEL.unpack(start)
             if magic == cell_protocol.CANCEL_MAGIC:
-                if nonce := held.pop(number, b""):  # or it was answered already
+                # or it was answered already
+                if nonce := held.pop(number, b"") or peer.called.pop(number, b""):
                     peer.end.sendall(peer.response(number, nonce, b"", cell_protocol.STOPPED))
                 continue
-            number, nonce, _ = peer.next_call(start)
-            held[number] = nonce
+            begun = peer.next_begun(start)
+            if begun is None:
+                continue
+            held[begun[0]] = begun[1]
             while held and chance.random() < 0.6:
                 number = chance.choice(list(held))
                 peer.answer(number, held.pop(number))
