@@ -9,8 +9,8 @@ from xml.sax.saxutils import escape
 
 OURS = frozenset(
     {
-        "http_warm", "pool", "oci_warm", "oci_pool", "gvisor_warm",
-        "cell_warm", "cells", "cell_oci_warm",
+        "http_warm", "pool", "cell_warm", "cells", "gvisor_warm",
+        "http_engine", "pool_engine", "cell_engine",
     }
 )  # fmt: skip
 

@@ -26,7 +26,8 @@ from benchmarks.runner_bench import job
 from benchmarks.runner_bench.variant import NotAvailable, TurnedAway, Variant
 from runner.sandbox import Job, Sandbox
 from runner.sandbox.cell import CellSandbox
-from runner.sandbox.execution import Level
+from runner.sandbox.choice import choose_driver
+from runner.sandbox.execution import DriverName, Level
 from runner.sandbox.pool import PoolSettings
 from runner.service import Executes
 from tests.runner.kit import NAME, Site, TestRegistry
@@ -255,41 +256,78 @@ class Alone(Variant):
         job.check(done.result)
 
 
+class Same(Variant):
+    """What this machine has under another name already."""
+
+    def __init__(self, name: str, title: str, other: str) -> None:
+        super().__init__(name, title)
+        self._other = other
+
+    def open(self) -> AbstractContextManager[Any]:
+        raise NotAvailable(f"it is {self._other}")
+
+
 @contextmanager
-def _direct(image: str) -> Iterator[Sandbox]:
+def _pool(image: str, driver: DriverName) -> Iterator[Sandbox]:
     with (
         tempfile.TemporaryDirectory(prefix="bench-", dir=_on_disk()) as folder,
-        Sandbox.connect(image, pool=PoolSettings(), driver="oci", folder=Path(folder)) as sandbox,
+        Sandbox.connect(image, pool=PoolSettings(), driver=driver, folder=Path(folder)) as sandbox,
     ):
         yield sandbox
+
+
+@contextmanager
+def _cells(image: str, driver: DriverName) -> Iterator[CellSandbox]:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-", dir=_on_disk()) as folder,
+        CellSandbox.connect(image, driver=driver, folder=Path(folder)) as sandbox,
+    ):
+        yield sandbox
+
+
+def _container(name: str, title: str, image: str, driver: DriverName) -> Http:
+    deployment = Deployment(image, {"runtime": "runc", "driver": driver})
+    return Http(name, f"Sealgate over HTTP, a warm container each call{title}", deployment,
+                level="container", runtime="runc", driver=driver, clients=(4, 8))  # fmt: skip
+
+
+def _cell(name: str, title: str, image: str, driver: DriverName) -> Http:
+    deployment = Deployment(image, {"runtime": "runc", "driver": driver}, {"cell_versions": "*"})
+    return Http(name, f"Sealgate over HTTP, a fresh cell each call{title}", deployment,
+                level="cell", runtime="runc", driver=driver, clients=(4, 8))  # fmt: skip
 
 
 def services(image: str) -> list[Variant]:
     """Return the variants of Sealgate itself.
 
+    Those without a driver in their name have the one that `sealgate init` chooses here.
+
     Args:
         image: the runtime image's id.
     """
-    return [
-        Http("http_warm", "Sealgate over HTTP, a warm container each call",
-             Deployment(image, {"runtime": "runc"}), level="container", runtime="runc",
-             clients=(4, 8)),
-        Alone("pool", "the pool of warm containers alone, without the service",
-              lambda: Sandbox.connect(image, pool=PoolSettings()), level="container",
-              clients=(2, 4)),
-        Http("oci_warm", "Sealgate over HTTP, a warm container each call, driver oci",
-             Deployment(image, {"runtime": "runc", "driver": "oci"}), level="container",
-             runtime="runc", driver="oci", clients=(4, 8)),
-        Alone("oci_pool", "the pool alone, driver oci", lambda: _direct(image),
-              level="container", clients=(2, 4)),
+    chosen = choose_driver(image).driver
+    by = f", driver {chosen}"
+    variants: list[Variant] = [
+        _container("http_warm", by, image, chosen),
+        Alone("pool", f"the pool of warm containers alone, without the service{by}",
+              lambda: _pool(image, chosen), level="container", clients=(2, 4)),
+        _cell("cell_warm", by, image, chosen),
+        Alone("cells", f"the cells alone, without the service{by}",
+              lambda: _cells(image, chosen), level="cell", clients=(2, 4)),
         Http("gvisor_warm", "Sealgate over HTTP, a warm gVisor container each call",
              Deployment(image, {"runtime": "runsc"}), level="container", runtime="runsc"),
-        Http("cell_warm", "Sealgate over HTTP, a fresh cell each call",
-             Deployment(image, {"runtime": "runc"}, {"cell_versions": "*"}), level="cell",
-             runtime="runc", clients=(4, 8)),
-        Alone("cells", "the cells alone, without the service",
-              lambda: CellSandbox.connect(image), level="cell", clients=(2, 4)),
-        Http("cell_oci_warm", "Sealgate over HTTP, a fresh cell each call, driver oci",
-             Deployment(image, {"runtime": "runc", "driver": "oci"}, {"cell_versions": "*"}),
-             level="cell", runtime="runc", driver="oci", clients=(4, 8)),
+    ]  # fmt: skip
+    if chosen == "engine":
+        names = (
+            ("http_engine", "http_warm"),
+            ("pool_engine", "pool"),
+            ("cell_engine", "cell_warm"),
+        )
+        return [*variants, *(Same(name, "the driver engine", other) for name, other in names)]
+    return [
+        *variants,
+        _container("http_engine", ", driver engine", image, "engine"),
+        Alone("pool_engine", "the pool alone, driver engine", lambda: _pool(image, "engine"),
+              level="container", clients=(2, 4)),
+        _cell("cell_engine", ", driver engine", image, "engine"),
     ]  # fmt: skip

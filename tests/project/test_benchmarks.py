@@ -25,15 +25,16 @@ PARTS = sorted((ROOT / "benchmarks" / "runner_bench").glob("*.py"))
 GOALS = {
     "http_warm_vs_subprocess": ("at most", 0.40),
     "http_warm_vs_docker_run": ("at most", 0.05),
-    "oci_warm_vs_subprocess": ("at most", 0.40),
-    "oci_sustained_vs_cold_sdk": ("at least", 3.0),
+    "http_engine_vs_subprocess": ("at most", 0.40),
+    "http_engine_vs_docker_run": ("at most", 0.05),
+    "engine_sustained_vs_cold_sdk": ("at least", 3.0),
     "sustained_vs_cold_sdk": ("at least", 3.0),
     "cell_sustained_vs_cold_sdk": ("at least", 40.0),
     "cell_sustained_vs_subprocess": ("at least", 3.0),
     "cell_warm_vs_subprocess": ("at most", 0.30),
-    "cell_oci_sustained_vs_cold_sdk": ("at least", 40.0),
-    "cell_oci_sustained_vs_subprocess": ("at least", 3.0),
-    "cell_oci_warm_vs_subprocess": ("at most", 0.30),
+    "cell_engine_sustained_vs_cold_sdk": ("at least", 40.0),
+    "cell_engine_sustained_vs_subprocess": ("at least", 3.0),
+    "cell_engine_vs_subprocess": ("at most", 0.30),
 }
 
 
