@@ -10,9 +10,12 @@ import pytest
 from runner.sandbox import Sandbox
 from runner.sandbox.engine import Engine
 from runner.sandbox.image import ensure
-from tests.runner.kit import Site, TestRegistry
+from sealgate.deployment import Addresses, Deployment
+from tests.runner.kit import Calls, Site, TestRegistry
+from tests.runner.underway import Gate, Held
 from tests.support.engines import OwnEngine, own_engine
 from tests.support.evidence import TrustFixture
+from tests.support.servers import application
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +73,44 @@ def engine_site(
     """A runner's surroundings in which DOCKER_HOST names that engine; nothing is published."""
     monkeypatch.setenv("DOCKER_HOST", engine.url)
     return Site(tmp_path, trust_fixture, registry, image_id)
+
+
+@pytest.fixture
+def calls(site: Site) -> Iterator[Calls]:
+    """A runner that executes nothing, asked without a socket."""
+    with site.runner() as opened:
+        yield opened
+
+
+@pytest.fixture
+def url(site: Site) -> Iterator[str]:
+    """The same on a real socket: its address."""
+    with site.runner() as calls, application(calls.service.app) as address:
+        yield address
+
+
+@pytest.fixture
+def home(site: Site, url: str) -> Path:
+    """The folder of a deployment whose runner that is."""
+    made = Deployment(site.folder, Addresses(runner=url))
+    made.save()
+    made.caller_token("demo").parent.mkdir(parents=True)
+    made.caller_token("demo").write_text(site.token.token + "\n")
+    return site.folder
+
+
+@pytest.fixture
+def gate(site: Site) -> Iterator[Gate]:
+    """Holds executions until it is opened."""
+    made = Gate()
+    site.sandbox.behave = made.behave
+    yield made
+    made.opened.set()
+
+
+@pytest.fixture
+def held(site: Site) -> Held:
+    """Holds executions until their control ends them."""
+    made = Held()
+    site.sandbox.behave = made.behave
+    return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,12 +21,6 @@ from tests.runner.kit import (
     codes,
 )
 from tests.support.wheels import make_wheel
-
-
-@pytest.fixture
-def calls(site: Site) -> Iterator[Calls]:
-    with site.runner() as open_calls:
-        yield open_calls
 
 
 def test_an_admitted_plugin_goes_on_without_its_registry_within_its_age(site: Site) -> None:

@@ -16,13 +16,18 @@ from runner.client import NoReply, RunnerClient
 from runner.openapi import document
 from runner.sandbox import Execution, Job
 from runner.setup import make_caller_token
+from tests.runner.command import run
 from tests.runner.kit import NAME, Calls, Site, codes, executed
-from tests.runner.test_client import home as home
-from tests.runner.test_client import run
-from tests.runner.test_client import url as url
-from tests.runner.test_inflight import Held, assert_stopped, started
-from tests.runner.test_inflight import held as held
-from tests.runner.test_later import BODY, KEY, LATER, assert_accepted, ended
+from tests.runner.underway import (
+    BODY,
+    KEY,
+    LATER,
+    Held,
+    assert_accepted,
+    assert_stopped,
+    ended,
+    started,
+)
 from tests.support.servers import application
 
 

@@ -8,21 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
 from runner.client import CallFailed, NoReply, RunnerClient, read_token
-from sealgate.cli import cli
 from sealgate.commands.run import EXIT_CODES
-from sealgate.deployment import Addresses, Deployment
+from tests.runner.command import run
 from tests.runner.kit import NAME, Site, executed
 from tests.support.servers import application
 from trust.outcomes import Failed, Passed
-
-
-@pytest.fixture
-def url(site: Site) -> Iterator[str]:
-    with site.runner() as calls, application(calls.service.app) as address:
-        yield address
 
 
 @pytest.fixture
@@ -98,19 +90,6 @@ def test_a_token_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 # The command.
-
-
-@pytest.fixture
-def home(site: Site, url: str) -> Path:
-    made = Deployment(site.folder, Addresses(runner=url))
-    made.save()
-    made.caller_token("demo").parent.mkdir(parents=True)
-    made.caller_token("demo").write_text(site.token.token + "\n")
-    return site.folder
-
-
-def run(home: Path, *words: str, stdin: str = "") -> Result:
-    return CliRunner().invoke(cli, ["--home", str(home), "run", *words], input=stdin)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,12 +33,6 @@ class Answer:
         headers = {k: v for k, v in self.headers.items() if k not in ("Content-Length", "Date")}
         parts = (self.body["status"], self.body["result"], codes, error.get("message"))
         return self.status, headers, set(self.body), parts
-
-
-@pytest.fixture
-def calls(site: Site) -> Iterator[Calls]:
-    with site.runner() as opened:
-        yield opened
 
 
 def front(calls: Calls) -> Front:

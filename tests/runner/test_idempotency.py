@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,15 +17,10 @@ from runner.replies import KeptReply, Replies
 from runner.sandbox import Execution, Job, Usage
 from runner.setup import make_caller_token
 from tests.runner.kit import NAME, Calls, HandClock, Site, codes, executed
+from tests.runner.underway import Gate
 
 BODY = {"plugin": NAME, "version": "1.0.0", "method": "greet", "arguments": {"name": "Ada"}}
 KEY = {"Idempotency-Key": "8e03978e-40d5-43dd-bc93-6894a57f9324"}
-
-
-@pytest.fixture
-def calls(site: Site) -> Iterator[Calls]:
-    with site.runner() as open_calls:
-        yield open_calls
 
 
 def test_the_second_sending_gets_the_stored_reply(site: Site, calls: Calls) -> None:
@@ -39,15 +33,7 @@ def test_the_second_sending_gets_the_stored_reply(site: Site, calls: Calls) -> N
     assert calls.post(BODY).get_json()["request_id"] != first.get_json()["request_id"]
 
 
-def test_many_at_one_time_are_one_execution(site: Site, calls: Calls) -> None:
-    inside, go_on = threading.Event(), threading.Event()
-
-    def slow(job: Job) -> Execution:
-        inside.set()
-        assert go_on.wait(20)
-        return executed(job)
-
-    site.sandbox.behave = slow
+def test_many_at_one_time_are_one_execution(site: Site, calls: Calls, gate: Gate) -> None:
     answers: list[Any] = []
     threads = [
         threading.Thread(target=lambda: answers.append(calls.post(BODY, headers=KEY)))
@@ -55,10 +41,10 @@ def test_many_at_one_time_are_one_execution(site: Site, calls: Calls) -> None:
     ]
     for thread in threads:
         thread.start()
-    assert inside.wait(20)
+    assert gate.inside.wait(20)
     while len(answers) < 3:  # four may wait; the others are told to come again
         threading.Event().wait(0.01)
-    go_on.set()
+    gate.opened.set()
     for thread in threads:
         thread.join()
     assert len(site.sandbox.jobs) == 1
@@ -225,15 +211,7 @@ def test_an_executed_call_whose_reply_is_gone_is_not_run_again(site: Site) -> No
     assert len(site.sandbox.jobs) == 1
 
 
-def test_nobody_waits_for_ever(site: Site) -> None:
-    inside, go_on = threading.Event(), threading.Event()
-
-    def slow(job: Job) -> Execution:
-        inside.set()
-        assert go_on.wait(20)
-        return executed(job)
-
-    site.sandbox.behave = slow
+def test_nobody_waits_for_ever(site: Site, gate: Gate) -> None:
     with site.runner() as calls:
         runner = calls.service.runner
         caller: Any = runner.authenticate(site.token.token)
@@ -241,9 +219,9 @@ def test_nobody_waits_for_ever(site: Site) -> None:
         request, key = InvocationRequest(NAME, "greet", {"name": "Ada"}, "1.0.0"), Key("k", "aa")
         thread = threading.Thread(target=desk.take, args=(request, caller.value, key))
         thread.start()
-        assert inside.wait(20)
+        assert gate.inside.wait(20)
         with pytest.raises(OverQuota) as late:
             desk.take(request, caller.value, key)
-        go_on.set()
+        gate.opened.set()
         thread.join()
     assert late.value.problem.code == "idempotency.under-way"

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from runner.inflight import CallFacts, InFlight
-from runner.receipts import verify_reply_receipt
-from runner.sandbox import Execution, Job, Usage
+from runner.sandbox import Execution, Job
 from runner.sandbox.control import CallStopped, Control
 from tests.runner.kit import NAME, Calls, Site, codes, executed
+from tests.runner.underway import Held, assert_stopped, started
 from trust.errors import problem
 from trust.identity import Identity
-from trust.outcomes import Passed
 
 WHY = problem("advisory.revoked", "the author's key was stolen", value="A-1")
 SOMEBODY = Identity("https://issuer.test", "somebody@example.test")
@@ -30,60 +28,6 @@ def facts(request_id: str = "one", **parts: Any) -> CallFacts:
         "since": datetime.now(UTC),
     }  # fmt: skip
     return CallFacts(request_id, **(known | parts))
-
-
-class Held:
-    """Executions that go on until their control ends them, as a real container does."""
-
-    def __init__(self) -> None:
-        self.inside = threading.Semaphore(0)
-        self.killed: list[str] = []
-
-    def behave(self, job: Job) -> Execution:
-        ended = threading.Event()
-        with job.control.attached(ended.set):
-            self.inside.release()
-            assert ended.wait(20)
-        self.killed.append(job.request_id)
-        return executed(job, status="stopped", result=None, usage=Usage(0.5))
-
-
-@pytest.fixture
-def held(site: Site) -> Held:
-    made = Held()
-    site.sandbox.behave = made.behave
-    return made
-
-
-@pytest.fixture
-def calls(site: Site) -> Iterator[Calls]:
-    with site.runner() as open_calls:
-        yield open_calls
-
-
-def started(calls: Calls, held: Held, **options: Any) -> tuple[threading.Thread, list[Any]]:
-    """Start a call in a thread and return when it is being executed."""
-    answers: list[Any] = []
-    body = {"plugin": NAME, "version": "1.0.0", "method": "greet", "arguments": {"name": "Ada"}}
-    thread = threading.Thread(target=lambda: answers.append(calls.post(body, **options)))
-    thread.start()
-    assert held.inside.acquire(timeout=20)
-    return thread, answers
-
-
-def assert_stopped(site: Site, reply: dict[str, Any], code: str, *, partly: bool = True) -> None:
-    assert (reply["status"], reply["result"]) == ("refused", None)
-    assert codes(reply) == [code, "call.stopped"]
-    assert ("executed in part" in reply["error"]["problems"][1]["what"]) == partly
-    decision, outcome = site.records()[-2:]
-    assert (decision["decision"], outcome["type"], outcome["status"]) == (
-        "admitted",
-        "outcome",
-        "refused",
-    )
-    assert [p["code"] for p in outcome["problems"]] == [code, "call.stopped"]
-    assert outcome["request_id"] == reply["request_id"]
-    assert isinstance(verify_reply_receipt(reply, site.vkey), Passed)
 
 
 def test_a_stop_ends_what_matches_and_nothing_else(site: Site, calls: Calls, held: Held) -> None:

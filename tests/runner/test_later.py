@@ -4,76 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
 from runner.calls import InvocationRequest
 from runner.client import CallFailed, NoReply, RunnerClient
 from runner.desk import Desk
-from runner.openapi import document
 from runner.quota import OverQuota, Quotas
 from runner.receipts import verify_reply_receipt
-from runner.sandbox import Execution, Job
 from runner.setup import make_caller_token
-from tests.runner.kit import NAME, Calls, Site, codes, executed
+from tests.runner.kit import NAME, Calls, Site, codes
+from tests.runner.underway import BODY, KEY, LATER, Gate, assert_accepted, ended
 from tests.support.servers import application
 from trust.outcomes import Passed
-
-BODY = {"plugin": NAME, "version": "1.0.0", "method": "greet", "arguments": {"name": "Ada"}}
-LATER = {"Prefer": "respond-async"}
-KEY = {"Idempotency-Key": "one"}
-
-
-@dataclass
-class Gate:
-    """Holds executions until it is opened."""
-
-    inside: threading.Event = field(default_factory=threading.Event)
-    opened: threading.Event = field(default_factory=threading.Event)
-
-    def behave(self, job: Job) -> Execution:
-        self.inside.set()
-        assert self.opened.wait(20)
-        return executed(job)
-
-
-@pytest.fixture
-def gate(site: Site) -> Iterator[Gate]:
-    made = Gate()
-    site.sandbox.behave = made.behave
-    yield made
-    made.opened.set()
-
-
-@pytest.fixture
-def calls(site: Site) -> Iterator[Calls]:
-    with site.runner() as open_calls:
-        yield open_calls
-
-
-def ended(calls: Calls, location: str, token: str) -> Any:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        answer = calls.get(location, token)
-        if answer.status_code != 202:
-            return answer
-        time.sleep(0.01)
-    raise AssertionError("the call does not end")
-
-
-def assert_accepted(answer: Any) -> str:
-    assert answer.status_code == 202
-    described = document()
-    schema = {"$ref": "#/components/schemas/Accepted", "components": described["components"]}
-    Draft202012Validator(schema).validate(answer.get_json())
-    location: str = answer.headers["Location"]
-    assert location == f"/v1/invocations/{answer.get_json()['request_id']}"
-    assert answer.headers["Retry-After"] == "1"
-    return location
 
 
 @pytest.mark.parametrize("prefer", ["respond-async", "wait=5, Respond-Async;x=1"])

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.runner.kit import NAME, Calls, Site, assert_refused, codes
-
-
-@pytest.fixture
-def calls(site: Site) -> Iterator[Calls]:
-    with site.runner() as open_calls:
-        yield open_calls
 
 
 def write(site: Site, **changes: Any) -> None:

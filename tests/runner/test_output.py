@@ -22,7 +22,7 @@ from runner.sandbox import Execution, Job
 from runner.setup import make_caller_token
 from runner.sse import MAX_EVENT_BYTES, Event, EventReader, NotEvents
 from tests.runner.kit import NAME, Calls, HandClock, Site, executed
-from tests.runner.test_later import BODY, LATER, assert_accepted, ended
+from tests.runner.underway import BODY, LATER, assert_accepted, ended
 from tests.support.servers import application
 
 

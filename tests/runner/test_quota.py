@@ -10,8 +10,8 @@ import pytest
 
 from runner.policy import Caller
 from runner.quota import OverQuota, Quotas
-from runner.sandbox import Execution, Job
-from tests.runner.kit import Site, codes, executed
+from tests.runner.kit import Site, codes
+from tests.runner.underway import Gate
 
 BODY = {
     "plugin": "example-plugin",
@@ -45,23 +45,15 @@ def test_a_caller_has_so_many_calls_in_a_minute(site: Site) -> None:
     assert len(summaries) <= 2, "a flood must not fill the log"
 
 
-def test_a_caller_has_so_many_calls_at_one_time(site: Site) -> None:
+def test_a_caller_has_so_many_calls_at_one_time(site: Site, gate: Gate) -> None:
     site.policy["callers"][0]["calls_at_once"] = 1
-    inside, go_on = threading.Event(), threading.Event()
-
-    def slow(job: Job) -> Execution:
-        inside.set()
-        assert go_on.wait(20)
-        return executed(job)
-
-    site.sandbox.behave = slow
     with site.runner() as calls:
         first: list[str] = []
         thread = threading.Thread(target=lambda: first.append(calls.call()["status"]))
         thread.start()
-        assert inside.wait(20)
+        assert gate.inside.wait(20)
         response = calls.post(BODY)
-        go_on.set()
+        gate.opened.set()
         thread.join()
         assert response.status_code == 429
         assert codes(response.get_json()) == ["quota.at-once"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -25,12 +24,6 @@ from tests.runner.kit import (
 from tests.support.evidence import REVIEWERS, sha256
 from tests.support.wheels import make_manifest, make_wheel
 from trust.outcomes import Failed, Passed
-
-
-@pytest.fixture
-def calls(site: Site) -> Iterator[Calls]:
-    with site.runner() as open_calls:
-        yield open_calls
 
 
 def test_an_admitted_call_is_recorded_before_and_after_it_runs(site: Site, calls: Calls) -> None:
