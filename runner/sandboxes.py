@@ -74,7 +74,7 @@ def connect(policy: Policy, stack: ExitStack, state: Path) -> Executes:
 def cells_ready_check(sandbox: Executes, policy: Callable[[], Policy]) -> Callable[[], None]:
     """Return a check that raises where the policy asks for cells and this host makes none."""
     cells = sandbox.cell if isinstance(sandbox, Levels) else None
-    refusal = None if cells is None else lambda: cells.refusal
+    refusal = None if cells is None else cells.why_not
     return cells_check(lambda: policy().uses_cells(), refusal)
 
 

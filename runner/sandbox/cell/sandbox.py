@@ -137,6 +137,19 @@ class CellSandbox:
             _logger.error("calls of the level `cell` are refused: %s", error)
         return sandbox
 
+    def why_not(self) -> SandboxUnavailable | None:
+        """Return why no cells are made, for all that is known without making one; None if they are.
+
+        The engine is asked elsewhere, and in less time than a driver gives it.
+        """
+        if self.refusal is not None or self.driver.name == "engine":
+            return self.refusal
+        try:
+            self.driver.check()
+        except SandboxUnavailable as error:
+            return error
+        return None
+
     def _compile_filter(self) -> bytes:
         """Return the cells' filter for the image's machine, from the container level's profile."""
         profile = json.loads(options.seccomp_profile())
