@@ -40,11 +40,8 @@ class Peer:
         self.container = CellContainer(warm, cells)
         self.end.sendall(cell_protocol.DONE.pack(cell_protocol.DONE_MAGIC, 0, True, 0))
         self.container.set_up(*SETUP)
-<<<<<<< HEAD
-=======
         self.called: dict[int, bytes] = {}
         """The nonces of calls that have not begun, by number."""
->>>>>>> f36a39336a528f065253ba46cee09ca0cc176a57
         self.some(cell_protocol.SETUP.size + len(SETUP[0]) + len(SETUP[1]))
 
     def __enter__(self) -> Peer:
@@ -70,14 +67,6 @@ class Peer:
             data += piece
         return data
 
-<<<<<<< HEAD
-    def next_call(self, start: bytes = b"") -> tuple[int, bytes, bytes]:
-        """Read a call, which begins with `start`; return its number, nonce and arguments."""
-        header = cell_protocol.CALL.unpack(start + self.some(cell_protocol.CALL.size - len(start)))
-        assert header[0] == cell_protocol.CALL_MAGIC
-        parts = self.some(sum(header[2:5]))
-        return header[1], header[-1], parts[header[3] + header[4] :]
-=======
     def next_call(self) -> tuple[int, bytes, bytes]:
         """Read until a call begins; return its number, nonce and arguments."""
         while True:
@@ -103,7 +92,6 @@ class Peer:
 
     def _rest(self, size: int, start: bytes) -> bytes:
         return self.some(size - len(start))
->>>>>>> f36a39336a528f065253ba46cee09ca0cc176a57
 
     def next_cancel(self) -> int:
         """Read an order to end a call; return its number."""

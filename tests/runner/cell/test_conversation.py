@@ -221,12 +221,6 @@ def test_a_call_that_is_not_taken_ends_in_time(peer: Peer, pool: ThreadPoolExecu
     assert not peer.container.alive()
 
 
-<<<<<<< HEAD
-def write_to_its_log(peer: Peer) -> None:
-    """Read a call, and say that its plugin wrote something."""
-    fields = cell_protocol.CALL.unpack(peer.some(cell_protocol.CALL.size))
-    peer.some(sum(fields[2:5]))
-=======
 def test_a_call_that_may_not_begin_is_withdrawn(peer: Peer, pool: ThreadPoolExecutor) -> None:
     def refuse() -> None:
         raise RuntimeError("no record")
@@ -245,7 +239,6 @@ def write_to_its_log(peer: Peer) -> None:
     """Read a call, and say that its plugin wrote something."""
     fields = cell_protocol.CALL.unpack(peer.some(cell_protocol.CALL.size))
     peer.some(sum(fields[3:5]))
->>>>>>> f36a39336a528f065253ba46cee09ca0cc176a57
     log = cell_protocol.LOG.pack(cell_protocol.LOG_MAGIC, fields[1], 0, 1, 0, fields[7])
     peer.end.sendall(log + b"x")
 
@@ -307,13 +300,6 @@ def test_many_calls_many_ends(peer: Peer, pool: ThreadPoolExecutor) -> None:
         while start := peer.some(cell_protocol.CANCEL.size):
             magic, number = cell_protocol.CANCEL.unpack(start)
             if magic == cell_protocol.CANCEL_MAGIC:
-<<<<<<< HEAD
-                if nonce := held.pop(number, b""):  # or it was answered already
-                    peer.end.sendall(peer.response(number, nonce, b"", cell_protocol.STOPPED))
-                continue
-            number, nonce, _ = peer.next_call(start)
-            held[number] = nonce
-=======
                 # or it was answered already
                 if nonce := held.pop(number, b"") or peer.called.pop(number, b""):
                     peer.end.sendall(peer.response(number, nonce, b"", cell_protocol.STOPPED))
@@ -322,7 +308,6 @@ def test_many_calls_many_ends(peer: Peer, pool: ThreadPoolExecutor) -> None:
             if begun is None:
                 continue
             held[begun[0]] = begun[1]
->>>>>>> f36a39336a528f065253ba46cee09ca0cc176a57
             while held and chance.random() < 0.6:
                 number = chance.choice(list(held))
                 peer.answer(number, held.pop(number))
