@@ -14,9 +14,9 @@ from registry.revocations.log import LogKeeper
 from registry.revocations.models import RevocationRow
 from runner.clock import SystemClock
 from runner.revocations import follower
-from runner.sandbox import Execution, Job
-from tests.runner.kit import NAME, Calls, HandClock, assert_refused, codes, executed
+from tests.runner.kit import NAME, Calls, HandClock, assert_refused, codes
 from tests.runner.revocations.town import PATH, Town
+from tests.runner.underway import Held
 from tests.support.evidence import AUTHOR, OUTSIDER, REVIEWERS, TrustFixture
 from tests.support.wheels import make_wheel
 from trust.log import Checkpoint, MerkleLog, NoteSigner
@@ -84,20 +84,13 @@ def test_without_a_version_one_that_was_not_revoked_is_chosen(t: Town) -> None:
 
 
 def test_a_call_under_way_is_stopped(t: Town) -> None:
-    started, release = threading.Event(), threading.Event()
-
-    def slow(job: Job) -> Execution:
-        started.set()
-        with job.control.attached(release.set):
-            assert release.wait(10)
-        return executed(job, status="stopped", result=None)
-
-    t.site.sandbox.behave = slow
+    held = Held()
+    t.site.sandbox.behave = held.behave
     replies: list[dict[str, Any]] = []
     with t.site.runner() as calls:
         thread = threading.Thread(target=lambda: replies.append(calls.call()))
         thread.start()
-        assert started.wait(10)
+        assert held.inside.acquire(timeout=10)
         t.revoke(VERSION)
         assert refresh(calls).status_code == 200
         thread.join(10)

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from runner import audit_source, records
 from runner.audit import Audit
 from runner.audit_verify import verify
-from runner.sandbox import Execution, Job
 from sealgate.commands.audit import command as audit_command
-from tests.runner.kit import NAME, Calls, codes, executed
+from tests.runner.kit import NAME, Calls, codes
 from tests.runner.revocations.test_follower import VERSION, hand, refresh, told
 from tests.runner.revocations.town import ADMIN, Town
+from tests.runner.underway import Held
 from tests.support.evidence import OUTSIDER
 from trust.revocation import Target
 
@@ -65,19 +65,12 @@ def test_what_came_by_the_log_is_not_handed_over(t: Town) -> None:
 
 
 def test_it_stands_before_the_end_of_the_call_that_it_stops(t: Town) -> None:
-    started, release = threading.Event(), threading.Event()
-
-    def slow(job: Job) -> Execution:
-        started.set()
-        with job.control.attached(release.set):
-            assert release.wait(10)
-        return executed(job, status="stopped", result=None)
-
-    t.site.sandbox.behave = slow
+    held = Held()
+    t.site.sandbox.behave = held.behave
     with t.site.runner() as calls:
         thread = threading.Thread(target=calls.call)
         thread.start()
-        assert started.wait(10)
+        assert held.inside.acquire(timeout=10)
         assert hand(calls, t.sign(VERSION)).status_code == 200
         thread.join(10)
     assert [r["type"] for r in t.site.records()] == ["decision", "revocation", "outcome"]
