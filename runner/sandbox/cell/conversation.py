@@ -30,7 +30,7 @@ _logger = logging.getLogger(__name__)
 class Waiter:
     """Somebody who waits for something to arrive; `Conversation` sets what is here."""
 
-    __slots__ = ("done", "error", "event", "stopping")
+    __slots__ = ("done", "error", "event", "stopping", "waits")
 
     def __init__(self) -> None:
         self.event = threading.Event()
@@ -38,6 +38,8 @@ class Waiter:
         """What it waits for has arrived, or never will: then there is `error`."""
         self.stopping = False
         """It was told to wait no longer."""
+        self.waits = False
+        """It is in `wait` now, and can be asked to lead."""
         self.error: Exception | None = None
 
 
@@ -110,8 +112,11 @@ class Conversation:
         """Wait no longer, whatever has come of it; somebody else leads, if nobody does."""
         with self._lock:
             self._waiting.pop(waiter, None)
-            if self._leader is None and self._waiting:
-                next(iter(self._waiting)).event.set()
+            if self._leader is None:
+                for other in self._waiting:
+                    if other.waits:
+                        other.event.set()
+                        break
 
     def send(self, frame: bytes) -> None:
         """Send a frame whole, and without waiting: the leader sends what is left of it.
@@ -154,7 +159,8 @@ class Conversation:
         """
         while True:
             with self._lock:
-                if waiter.done or waiter.stopping:
+                waiter.waits = not (waiter.done or waiter.stopping)
+                if not waiter.waits:
                     return True
                 leads = self._leader is None
                 if leads:
@@ -169,7 +175,12 @@ class Conversation:
             else:
                 waiter.event.wait(max(0.0, deadline - time.monotonic()))
             if time.monotonic() >= deadline:
-                return waiter.done or waiter.stopping
+                return self._no_longer(waiter)
+
+    def _no_longer(self, waiter: Waiter) -> bool:
+        with self._lock:
+            waiter.waits = False
+            return waiter.done or waiter.stopping
 
     def _lead(self, waiter: Waiter, deadline: float) -> None:
         try:

@@ -78,6 +78,28 @@ def test_each_call_gets_its_own_whoever_reads(peer: Peer, pool: ThreadPoolExecut
     assert peer.container.alive()
 
 
+def test_a_call_that_may_not_begin_yet_is_not_asked_to_read(
+    peer: Peer, pool: ThreadPoolExecutor
+) -> None:
+    """It waits for the disk, and would let the others wait with it."""
+    recorded = threading.Event()
+
+    def clear() -> None:
+        assert recorded.wait(2 * SOON)
+
+    held = pool.submit(peer.container.call, request(), None, clear)
+    assert peer.next_begun(peer.some(cell_protocol.CANCEL.size)) is None
+    (first, second), got = calls(peer, pool, 2)
+    for future, (number, nonce, _) in zip((first, second), got, strict=True):
+        peer.answer(number, nonce)
+        assert future.result(SOON / 2).payload == b"1"
+    assert not held.done()
+    recorded.set()
+    number, nonce, _ = peer.next_call()
+    peer.answer(number, nonce)
+    assert held.result(SOON).payload == b"1"
+
+
 def test_responses_in_one_piece_are_told_apart(peer: Peer, pool: ThreadPoolExecutor) -> None:
     futures, got = calls(peer, pool, 3)
     peer.end.sendall(b"".join(peer.response(n, nonce, b"%d" % n) for n, nonce, _ in got))
