@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -19,7 +20,9 @@ from runner.sandbox import Execution
 from runner.sandbox.cell import CellSandbox
 from runner.sandbox.cell.options import COMMAND, CellHardening
 from runner.sandbox.harness.cell_steps import Steps
+from tests.runner import probes
 from tests.runner.cell.conftest import Opens
+from tests.runner.probes import expression
 from tests.support.sandbox import run
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -46,6 +49,9 @@ def without(
         sandbox.close()
 
 
+attempt = partial(probes.attempt, errors="(OSError, MemoryError)")
+
+
 @dataclass(frozen=True)
 class Wall:
     """A wall, and a probe that returns whether its attack succeeds."""
@@ -57,24 +63,6 @@ class Wall:
     hardening: dict[str, Any] = field(default_factory=dict)
     """Options of the container that are changed in both runs, for the same reason."""
     limits: dict[str, Any] = field(default_factory=dict)
-
-
-def attempt(*lines: str, imports: str = "os") -> str:
-    body = "\n        ".join(lines)
-    return f"""
-import {imports}
-
-def run(arguments):
-    try:
-        {body}
-    except (OSError, MemoryError):
-        return False
-    return True
-"""
-
-
-def expression(text: str, imports: str = "os") -> str:
-    return f"import {imports}\n\ndef run(arguments):\n    return bool({text})\n"
 
 
 def limit(name: str) -> str:

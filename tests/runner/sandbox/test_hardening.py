@@ -23,6 +23,7 @@ from runner.sandbox.errors import ContainerGone
 from runner.sandbox.execution import DriverName
 from runner.sandbox.frames import Request
 from runner.sandbox.options import Hardening
+from tests.runner.probes import attempt, expression
 from tests.support.sandbox import QUICK, containers_of, job, run
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -49,26 +50,6 @@ class Control:
     limits: dict[str, Any] = field(default_factory=dict)
     both: dict[str, Any] = field(default_factory=dict)
     """Taken away in both runs, where the one option does not start without the other."""
-
-
-def attempt(*lines: str, imports: str = "os") -> str:
-    """Return a plugin that succeeds if no line raises OSError."""
-    body = "\n        ".join(lines)
-    return f"""
-import {imports}
-
-def run(arguments):
-    try:
-        {body}
-    except OSError:
-        return False
-    return True
-"""
-
-
-def expression(text: str, imports: str = "os") -> str:
-    """Return a plugin that returns the value of an expression."""
-    return f"import {imports}\n\ndef run(arguments):\n    return bool({text})\n"
 
 
 def status_field(name: str) -> str:
