@@ -18,6 +18,10 @@ from runner.sandbox.control import Control
 from runner.sandbox.execution import Level
 from runner.sandbox.pool import PoolSettings
 from tests.runner.cell.conftest import cells as cells
+from tests.runner.cell.conftest import direct_cells as direct_cells
+from tests.runner.cell.conftest import driver as driver
+from tests.runner.cell.conftest import either as either
+from tests.runner.cell.conftest import roots as roots
 from tests.support.sandbox import containers_of, job
 
 pytestmark = pytest.mark.docker
@@ -109,40 +113,40 @@ def in_cell(seconds: float) -> Job:
 
 
 def test_a_cell_s_end_leaves_its_neighbours_alone(
-    cells: CellSandbox, pool: ThreadPoolExecutor
+    either: CellSandbox, pool: ThreadPoolExecutor
 ) -> None:
-    neighbours = [begun(pool, cells, in_cell(1.0)) for _ in range(2)]
+    neighbours = [begun(pool, either, in_cell(1.0)) for _ in range(2)]
     call = in_cell(60)
-    future = begun(pool, cells, call)
-    before = ids_of(cells)
+    future = begun(pool, either, call)
+    before = ids_of(either)
     told = time.monotonic()
     call.control.stop()
     execution = future.result(5)
     assert time.monotonic() - told < 0.9
     assert (execution.status, execution.result, execution.error) == ("stopped", None, None)
     assert [each.result(20).result for each in neighbours] == ["to its end"] * 2
-    again = cells.execute(in_cell(0))
+    again = either.execute(in_cell(0))
     assert again.result == "to its end"
-    assert ids_of(cells) == before, "the container goes on"
+    assert ids_of(either) == before, "the container goes on"
     assert execution.usage.cpu_seconds is not None
 
 
 def test_many_stops_and_calls_in_one_container(
-    cells: CellSandbox, pool: ThreadPoolExecutor
+    either: CellSandbox, pool: ThreadPoolExecutor
 ) -> None:
     """Stops that come before, with and after the end of their call."""
     made = [in_cell(0.02) for _ in range(24)]
-    futures = [pool.submit(cells.execute, each) for each in made]
+    futures = [pool.submit(either.execute, each) for each in made]
     stoppers = [threading.Timer(0.01 * n, each.control.stop) for n, each in enumerate(made)]
     for timer in stoppers:
         timer.start()
     statuses = {future.result(20).status for future in futures}
     assert statuses <= {"ok", "stopped"}
-    assert cells.execute(in_cell(0)).status == "ok"
+    assert either.execute(in_cell(0)).status == "ok"
 
 
 def test_a_container_that_does_not_obey_goes_whole(
-    cells: CellSandbox, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+    either: CellSandbox, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As one that a plugin has taken over would: the order to end the call has no effect."""
     monkeypatch.setattr("runner.sandbox.cell.container.STOP_SECONDS", 0.05)
@@ -156,11 +160,11 @@ def test_a_container_that_does_not_obey_goes_whole(
 
     monkeypatch.setattr(CellContainer, "kill", noted)
     call, beside = in_cell(60), in_cell(60)
-    neighbour = begun(pool, cells, beside)
-    future = begun(pool, cells, call)
+    neighbour = begun(pool, either, beside)
+    future = begun(pool, either, call)
     call.control.stop()
     execution = future.result(5)
     assert execution.status == "stopped"
     assert "did not end" in ended[0]
     assert neighbour.result(10).status == "protocol_error", "it cannot stay while it is not obeyed"
-    assert cells.execute(in_cell(0)).status == "ok", "the next call has another container"
+    assert either.execute(in_cell(0)).status == "ok", "the next call has another container"
