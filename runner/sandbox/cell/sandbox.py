@@ -19,7 +19,7 @@ from runner.sandbox.cell.homes import Home, Renewal
 from runner.sandbox.cell.options import CellHardening
 from runner.sandbox.control import CallStopped
 from runner.sandbox.driver import CellDriver
-from runner.sandbox.errors import NoResponse, SandboxUnavailable, unavailable
+from runner.sandbox.errors import ContainerGone, NoResponse, SandboxUnavailable, unavailable
 from runner.sandbox.execution import DriverName, Execution, Job
 from runner.sandbox.harness import cell_protocol, protocol
 from runner.sandbox.reaper import Reaper
@@ -174,16 +174,18 @@ class CellSandbox:
             warm = self.driver.start(hardening, labels={LABEL_WHEEL: digest})
         except SandboxUnavailable as error:
             raise probe.not_started(error, hardening) from error
-        container = CellContainer(warm, hardening.cells)
+        try:
+            container = CellContainer(warm, hardening.cells)
+        except (ContainerGone, OSError) as error:
+            warm.destroy()
+            raise _not_ready(error) from error
         try:
             ready = container.set_up(wheel, self._program, limits)
             if ready.step:
                 raise probe.refused(ready.step, ready.number)
         except NoResponse as error:
             self._reaper.bury(container)
-            raise unavailable(
-                "cells-start", "the container for cells did not become ready", value=error
-            ) from error
+            raise _not_ready(error) from error
         except BaseException:
             self._reaper.bury(container)
             raise
@@ -339,6 +341,10 @@ class CellSandbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _not_ready(error: Exception) -> SandboxUnavailable:
+    return unavailable("cells-start", "the container for cells did not become ready", value=error)
 
 
 def _stopped(response: frames.Response, context: verdict.Context) -> Execution:
