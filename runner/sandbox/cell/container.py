@@ -27,13 +27,15 @@ STOP_SECONDS = 1.0
 class _Pending(Waiter):
     """A call that waits for its response."""
 
-    __slots__ = ("live", "nonce", "response")
+    __slots__ = ("late", "live", "nonce", "response")
 
     def __init__(self, live: LiveReader | None) -> None:
         super().__init__()
         self.live = live
         self.nonce = secrets.token_bytes(protocol.NONCE_BYTES)
         self.response: Response | None = None
+        self.late = False
+        """Nobody waits for it any more; what still comes of it is read for the others' sake."""
 
 
 class CellContainer:
@@ -100,7 +102,7 @@ class CellContainer:
         header = frames.read_header(reader, start, self._output_bytes)
         pending = self._waiting(header.number)
         response = frames.read_response(reader, header, pending.nonce)
-        if pending.live is not None:
+        if pending.live is not None and not pending.late:
             pending.live.finish(response.stdout, response.stderr)
         if response.killed_for_memory:
             self.surprise = "the kernel killed a process for memory"
@@ -117,11 +119,14 @@ class CellContainer:
     def _take_log(self, start: bytes) -> None:
         reader = self._stream.reader
         header = frames.read_log(reader, start)
-        live = self._waiting(header.number).live
+        pending = self._waiting(header.number)
+        live = pending.live
         if live is None:
             raise ProtocolViolation(f"a log frame of call {header.number}, which asked for none")
         live.check(header.stream, header.length, header.left_out, header.tag)
-        live.give(header.stream, header.left_out, reader.take(header.length))
+        data = reader.take(header.length)
+        if not pending.late:
+            live.give(header.stream, header.left_out, data)
 
     def call(
         self,
@@ -160,6 +165,7 @@ class CellContainer:
                 deadline = time.monotonic() + request.wall_seconds + GRACE_SECONDS
                 if not self._stream.wait(pending, deadline):
                     self.surprise = self.surprise or "a call was not answered in time"
+                    pending.late = True
                     raise DeadlinePassed("the wall clock ran out")
             if not pending.done:
                 self._end_call(number, pending)
@@ -169,7 +175,8 @@ class CellContainer:
                     self._end_call(number, pending)
             raise
         finally:
-            self._pending.pop(number, None)
+            if not pending.late:
+                self._pending.pop(number, None)
             self._stream.leave(pending)
         if pending.response is None:
             raise pending.error or ContainerGone("the container ended")

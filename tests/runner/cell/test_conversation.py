@@ -59,6 +59,15 @@ def calls(
     return futures, got
 
 
+def log_of_next(peer: Peer) -> bytes:
+    """Read a call that has not begun; return a frame with which its plugin writes something."""
+    fields = cell_protocol.CALL.unpack(peer.some(cell_protocol.CALL.size))
+    peer.some(sum(fields[3:5]))
+    peer.called[fields[1]] = fields[-1]
+    log = cell_protocol.LOG.pack(cell_protocol.LOG_MAGIC, fields[1], 0, 1, 0, fields[7])
+    return log + b"x"
+
+
 def test_a_call_that_is_alone_reads_its_own_response(peer: Peer, pool: ThreadPoolExecutor) -> None:
     before = set(threading.enumerate())
     (future,), ((number, nonce, _),) = calls(peer, pool, 1)
@@ -117,6 +126,24 @@ def test_the_lead_is_passed_on_when_its_call_runs_out_of_time(
     assert not peer.container.alive(), "a container that let a call run late takes no other one"
     peer.answer(number, nonce)
     assert second.result(SOON).payload == b"1"
+
+
+def test_what_comes_too_late_harms_nobody_else(peer: Peer, pool: ThreadPoolExecutor) -> None:
+    seen: list[bytes] = []
+    late = pool.submit(
+        peer.container.call, request(wall_seconds=0.01, live=lambda *parts: seen.append(parts[2]))
+    )
+    log = log_of_next(peer)
+    number, nonce, _ = peer.next_call()
+    (beside,), ((other, others_nonce, _),) = calls(peer, pool, 1)
+    with pytest.raises(DeadlinePassed):
+        late.result(SOON)
+    peer.end.sendall(log)
+    peer.answer(number, nonce)
+    peer.answer(other, others_nonce)
+    assert beside.result(SOON).payload == b"1"
+    assert seen == [], "its caller has been told how it ended"
+    assert not peer.container.alive()
 
 
 @pytest.mark.parametrize("place", [0, 1], ids=["who leads", "who does not"])
@@ -257,21 +284,13 @@ def test_a_call_that_may_not_begin_is_withdrawn(peer: Peer, pool: ThreadPoolExec
     assert peer.container.alive()
 
 
-def write_to_its_log(peer: Peer) -> None:
-    """Read a call, and say that its plugin wrote something."""
-    fields = cell_protocol.CALL.unpack(peer.some(cell_protocol.CALL.size))
-    peer.some(sum(fields[3:5]))
-    log = cell_protocol.LOG.pack(cell_protocol.LOG_MAGIC, fields[1], 0, 1, 0, fields[7])
-    peer.end.sendall(log + b"x")
-
-
 def test_a_sink_that_fails_leaves_nobody_waiting(peer: Peer, pool: ThreadPoolExecutor) -> None:
     def fails(stream: int, left_out: int, data: bytes) -> None:
         raise RuntimeError("no room")
 
     (beside,), _ = calls(peer, pool, 1)
     told = pool.submit(peer.container.call, request(live=fails))
-    write_to_its_log(peer)
+    peer.end.sendall(log_of_next(peer))
     for future in (beside, told):
         with pytest.raises(ContainerGone, match="no room"):
             future.result(SOON)
@@ -302,7 +321,7 @@ def test_nothing_is_closed_under_whoever_reads(peer: Peer, pool: ThreadPoolExecu
         goes_on.wait(SOON)
 
     call = pool.submit(peer.container.call, request(live=lingers))
-    write_to_its_log(peer)
+    peer.end.sendall(log_of_next(peer))
     assert reads.wait(SOON)
     peer.container.disconnect()
     assert peer.container._warm._socket is not None
