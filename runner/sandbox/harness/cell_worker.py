@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import cell_protocol, protocol, wheelfinder, worker
+from . import cell_protocol, protocol, walk, wheelfinder, worker
 
 TASK_FD = 3
 ANSWER_FD = 4
@@ -49,7 +49,7 @@ class CompiledWheelLoader(wheelfinder.WheelLoader):
     """
 
     def __init__(self, wheel: bytes, compiled: bytes) -> None:
-        """Take the wheel and what `compile_all` made of it, or b"".
+        """Take the wheel and what `compiled` made of it, or b"".
 
         Raises:
             zipfile.BadZipFile: the wheel is no archive.
@@ -86,20 +86,24 @@ class CompiledWheelLoader(wheelfinder.WheelLoader):
                 self._ahead[name] = marshal.loads(self._compiled[name])  # noqa: S302 - as above
 
 
-def compile_all(wheel: bytes, answer: int) -> NoReturn:
-    """Compile every module of a wheel, write the code as an answer, and end the process.
+def compiled(loader: wheelfinder.WheelLoader) -> bytes:
+    """Return what `CompiledWheelLoader` takes: the code of every module of a wheel.
 
     Runs no line of the wheel. What does not compile is left out; the call that imports it gets
     the error.
     """
-    loader = wheelfinder.WheelLoader(wheel)
-    compiled: dict[str, bytes] = {}
+    code: dict[str, bytes] = {}
     for name in loader.modules():
         try:
-            compiled[name] = marshal.dumps(loader.get_code(name))
+            code[name] = marshal.dumps(loader.get_code(name))
         except (SyntaxError, ValueError, MemoryError, RecursionError, zipfile.BadZipFile):
             continue
-    payload = marshal.dumps((loader._names, loader._folders, compiled))
+    return marshal.dumps((loader._names, loader._folders, code))
+
+
+def compile_all(wheel: bytes, answer: int) -> NoReturn:
+    """Compile every module of a wheel, write the code as an answer, and end the process."""
+    payload = compiled(wheelfinder.WheelLoader(wheel))
     _write(answer, protocol.ANSWER.pack(protocol.RESULT, len(payload)) + payload)
     os._exit(0)
 
@@ -111,13 +115,19 @@ def set_streams() -> None:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
-def run(wheel: bytes, compiled: bytes, output_bytes: int) -> NoReturn:
-    """Say that the cell is ready, wait for one task, run it, answer, and end the process."""
+def run(wheel: bytes, compiled: bytes, walked: bytes, output_bytes: int) -> NoReturn:
+    """Say that the cell is ready, wait for one task, run it, answer, and end the process.
+
+    Args:
+        wheel: the wheel.
+        compiled: what `compiled` made of it, or b"".
+        walked: what `compiled` made of `walk.wheel()`.
+        output_bytes: bound of the result, in bytes.
+    """
     loader: wheelfinder.WheelLoader | None = None
     wrong: BaseException | None = None
     try:
         loader = CompiledWheelLoader(wheel, compiled)
-        sys.meta_path.append(loader)
     except Exception as error:  # noqa: BLE001 - what is wrong with a wheel is the call's answer
         wrong = error
     worker.forget_harness()
@@ -128,13 +138,15 @@ def run(wheel: bytes, compiled: bytes, output_bytes: int) -> NoReturn:
     qualname = _read(TASK_FD, name_bytes).decode()
     if loader is not None:
         loader.compile_ahead(module)
-    # whoever waits here has run nothing of the wheel
+    walk.along(CompiledWheelLoader(b"", walked))
+    # whoever waits here has run nothing of the wheel, and cannot: nothing imports from it yet
     arguments = _read(TASK_FD, argument_bytes)
     os.close(TASK_FD)
 
     def work() -> bytes:
         if loader is None:
             raise wrong or RuntimeError("no wheel")
+        sys.meta_path.append(loader)
         return worker.call(loader, module, qualname, arguments)
 
     worker.finish(ANSWER_FD, output_bytes, work, _await_the_end)

@@ -18,12 +18,11 @@ import os
 import select
 import signal
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from typing import NoReturn
 
-from . import cell_protocol, cell_steps, cell_worker, protocol
+from . import cell_protocol, cell_steps, cell_worker, protocol, walk, wheelfinder
 from .cell_steps import CellLimits, Filter, StepFailed, Steps
 
 COMPILE_SECONDS = 10.0
@@ -39,6 +38,7 @@ EXIT_NO_BERTH = 77
 WALKS = 16
 """How often the worker's road is walked ahead: until then the interpreter changes its code, and
 each change would be another page that a cell copies."""
+WALK = cell_worker.compiled(wheelfinder.WheelLoader(walk.wheel()))
 
 
 def _lay_out(control: socket.socket, proc: int) -> tuple[socket.socket, int]:
@@ -166,7 +166,7 @@ class Zygote:
         try:
             if self._steps.close_descriptors:
                 control.detach()  # closed already
-            cell_worker.run(self._wheel, self._compiled, self._limits.output_bytes)
+            cell_worker.run(self._wheel, self._compiled, WALK, self._limits.output_bytes)
         finally:
             os._exit(EXIT_NO_BERTH)
 
@@ -207,19 +207,8 @@ class Zygote:
 
 def warm_up() -> None:
     """Import what nearly every plugin imports, and walk the worker's road."""
-    import io
     import json
     import traceback
-    import zipfile
 
-    from . import wheelfinder, worker
-
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("_warm_up.py", "def run(value): return value\n")
-    loader = wheelfinder.install(buffer.getvalue())
-    for _ in range(WALKS):
-        worker.call(loader, "_warm_up", "run", b'{"a": [1, 2.5, "x", null, true]}')
+    walk.along(cell_worker.CompiledWheelLoader(b"", WALK), WALKS)
     json.dumps(traceback.format_exception(ValueError("x")))
-    sys.meta_path.remove(loader)
-    del sys.modules["_warm_up"]

@@ -29,7 +29,7 @@ import sys
 import time
 from typing import Any, NoReturn
 
-from . import protocol, worker
+from . import protocol, walk, wheelfinder, worker
 from .live import Live, Outlet
 from .meters import Meters
 
@@ -67,7 +67,9 @@ def _write(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def _become_worker(task: int, answer: int, stdout: int, stderr: int, null: int) -> NoReturn:
+def _become_worker(
+    task: int, answer: int, stdout: int, stderr: int, null: int, walked: bytes
+) -> NoReturn:
     """Give up what the supervisor has and run the task; only ever called in the child."""
     try:
         # lift them out of the way first, then put each in its place: 0 to 4, and nothing else
@@ -83,6 +85,7 @@ def _become_worker(task: int, answer: int, stdout: int, stderr: int, null: int) 
         for name in ("stdout", "stderr"):
             stream: Any = getattr(sys, name)
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+        walk.along(wheelfinder.WheelLoader(walked))
         worker.run(TASK_FD, ANSWER_FD)
     finally:
         os._exit(77)
@@ -277,7 +280,7 @@ def _well_formed(header: tuple[Any, ...]) -> bool:
 
 def main() -> NoReturn:
     """Be PID 1 for one call."""
-    _warm_up()
+    walked = _warm_up()
     stdin, stdout, null = os.dup(0), os.dup(1), os.open("/dev/null", os.O_RDWR)
     task_read, task_write = os.pipe()
     answer_read, answer_write = os.pipe()
@@ -290,7 +293,7 @@ def main() -> NoReturn:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     pid = os.fork()
     if pid == 0:
-        _become_worker(task_read, answer_write, out_write, err_write, null)
+        _become_worker(task_read, answer_write, out_write, err_write, null, walked)
     meters = Meters()
     for fd in (task_read, answer_write, out_write, err_write):
         os.close(fd)
@@ -320,24 +323,10 @@ def main() -> NoReturn:
     os._exit(0)
 
 
-def _warm_up() -> None:
-    """Import what nearly every plugin imports, and walk the worker's road once."""
-    import io
-    import zipfile
-
-    from . import wheelfinder
-
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("_warm_up.py", "def run(value): return value\n")
-    loader = wheelfinder.install(buffer.getvalue())
-    import json
-
-    import _warm_up  # type: ignore[import-not-found]  # the module in the archive above
-
-    value = _warm_up.run(json.loads('{"a": [1, 2.5, "x", null, true]}'))
-    json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    sys.meta_path.remove(loader)
-    del sys.modules["_warm_up"]
+def _warm_up() -> bytes:
+    """Import what nearly every plugin imports, and walk the worker's road; return what it takes."""
+    wheel = walk.wheel()
+    walk.along(wheelfinder.WheelLoader(wheel))
     gc.freeze()
     gc.enable()
+    return wheel

@@ -14,6 +14,7 @@ import pytest
 from runner.sandbox import Job, PoolSettings, Sandbox
 from runner.sandbox.cell import CellSandbox
 from runner.sandbox.control import Control
+from runner.sandbox.harness import walk
 from tests.runner.cell.conftest import cells as cells
 from tests.support.sandbox import containers_of, job
 from tests.support.wheels import make_wheel
@@ -79,6 +80,14 @@ def test_nor_does_a_codec_of_the_plugins_own(place: Sandbox | CellSandbox) -> No
     execution = place.execute(at(place, job(SOURCE), clear=held, wheel=wheel))
     assert execution.status == "ok", (execution.error, execution.detail)
     assert float(execution.stdout) >= held.at, "its codec ran before the call might begin"
+
+
+def test_nor_does_what_has_the_name_of_a_module_of_ours(place: Sandbox | CellSandbox) -> None:
+    """The harness imports a module of its own while a call waits: never a wheel's."""
+    files = {f"{walk.NAME}.py": "print('imported')\ndef run(arguments):\n    return 1\n"}
+    wheel = make_wheel(source=SOURCE, files=files)[1]
+    execution = place.execute(at(place, job(SOURCE), clear=Held(), wheel=wheel))
+    assert (execution.status, execution.stdout) == ("ok", "")
 
 
 def test_a_call_that_may_not_begin_never_does(place: Sandbox | CellSandbox) -> None:
