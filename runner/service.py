@@ -14,7 +14,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from runner import records
@@ -261,7 +261,7 @@ class Runner:
         """Judge what came out, record it, and only then answer."""
         status, error, problems = judge(method, execution)
         result = execution.result if status == "ok" else None
-        usage = asdict(execution.usage)
+        usage = execution.usage.as_dict()
         receipt = self._record_outcome(
             road,
             status,
@@ -286,7 +286,7 @@ class Runner:
     def _stopped(self, road: Road, execution: Execution | None, why: Stopped) -> InvocationReply:
         """Record and answer a call that was stopped after its decision had been recorded."""
         problems = (*why.problems, stopped_after(road.executed))
-        usage = asdict(execution.usage) if execution else None
+        usage = execution.usage.as_dict() if execution else None
         receipt = self._record_outcome(road, "refused", problems, usage=usage, record_values=True)
         self._metrics.ended("refused", problems)
         reply = reply_of(road.call.request_id, "refused", problems, road.evidence(), receipt)

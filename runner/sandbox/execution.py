@@ -117,6 +117,10 @@ class Usage:
     stderr_bytes: int = 0
     waited_seconds: float = 0.0
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return every attribute by its name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 @dataclass(frozen=True, slots=True)
 class Execution:
