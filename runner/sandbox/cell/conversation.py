@@ -105,7 +105,7 @@ class Conversation:
         """
         with self._lock:
             if self._over is not None:
-                raise ContainerGone("the container takes no calls")
+                raise ContainerGone(f"the container takes no calls: {self._over}")
             self._waiting[waiter] = None
 
     def leave(self, waiter: Waiter) -> None:
@@ -126,7 +126,7 @@ class Conversation:
         """
         with self._lock:
             if self._over is not None:
-                raise ContainerGone("the container takes no calls")
+                raise ContainerGone(f"the container takes no calls: {self._over}")
             self._unsent += frame
             self._push()
             if self._unsent and self._leader is not None:
