@@ -130,6 +130,7 @@ def run(wheel: bytes, compiled: bytes, walked: bytes, output_bytes: int) -> NoRe
         loader = CompiledWheelLoader(wheel, compiled)
     except Exception as error:  # noqa: BLE001 - what is wrong with a wheel is the call's answer
         wrong = error
+    walk.along(CompiledWheelLoader(b"", walked))
     worker.forget_harness()
     _write(ANSWER_FD, cell_protocol.ANNOUNCE.pack(cell_protocol.ANNOUNCE_MAGIC, 0, 0))
     header = cell_protocol.TASK.unpack(_read(TASK_FD, cell_protocol.TASK.size))
@@ -138,7 +139,6 @@ def run(wheel: bytes, compiled: bytes, walked: bytes, output_bytes: int) -> NoRe
     qualname = _read(TASK_FD, name_bytes).decode()
     if loader is not None:
         loader.compile_ahead(module)
-    walk.along(CompiledWheelLoader(b"", walked))
     # whoever waits here has run nothing of the wheel, and cannot: nothing imports from it yet
     arguments = _read(TASK_FD, argument_bytes)
     os.close(TASK_FD)
