@@ -1,4 +1,4 @@
-"""Measuring: turn and turn about, so that every variant has its share of a machine's noise."""
+"""Measuring: round-robin, so that every variant has its share of a machine's noise."""
 
 from __future__ import annotations
 
@@ -21,9 +21,6 @@ QUIET = 0.15
 SETTLE_SECONDS = 1.5
 """The longest wait for that; a machine that others use never settles."""
 WARM_UP = 3
-TURN = 5
-"""Calls of one variant before the next has its turn. With one call, whoever is measured would find
-the processor's caches full of all the others' programs, which is nobody's use."""
 ROOT = Path(__file__).parents[2]
 
 Say = Callable[[str], None]
@@ -101,30 +98,30 @@ def latency(
     say: Say,
     keep: Keep = lambda _: None,
 ) -> dict[str, dict[str, Any]]:
-    """Measure calls one at a time, in turns of `TURN`, a round of all variants after the other.
+    """Measure calls one at a time, a round of all variants after the other.
 
     The order is turned by one each round, so that no variant always follows the same other one.
     """
     samples: dict[str, list[float]] = {variant.name: [] for variant in variants}
-    for number in range(math.ceil(calls / TURN)):
+    for number in range(calls):
         turn = number % len(variants) if variants else 0
         for variant in [*variants[turn:], *variants[:turn]]:
-            mine = samples[variant.name]
-            most = min(variant.calls or calls, len(mine) + TURN)
-            while variant.name not in reasons and len(mine) < most:
-                start = time.perf_counter()
-                try:
-                    own = variant.call()
-                except Exception as error:  # noqa: BLE001 - as above
-                    reasons[variant.name] = f"failed in call {len(mine) + 1}: {why(error)}"
-                    say(f"  {variant.name}: {reasons[variant.name]}")
-                    continue
-                taken = time.perf_counter() - start if own is None else own
-                mine.append(round(taken * 1e3, 4))
-                if variant.settles:
-                    settle()
-        say(f"  round {number + 1} of {math.ceil(calls / TURN)}")
-        keep(_figures(variants, samples, reasons))
+            if variant.name in reasons or len(samples[variant.name]) >= (variant.calls or calls):
+                continue
+            start = time.perf_counter()
+            try:
+                own = variant.call()
+            except Exception as error:  # noqa: BLE001 - as above
+                reasons[variant.name] = f"failed in call {number + 1}: {why(error)}"
+                say(f"  {variant.name}: {reasons[variant.name]}")
+                continue
+            taken = time.perf_counter() - start if own is None else own
+            samples[variant.name].append(round(taken * 1e3, 4))
+            if variant.settles:
+                settle()
+        if (number + 1) % 10 == 0:
+            say(f"  round {number + 1} of {calls}")
+            keep(_figures(variants, samples, reasons))
     return _figures(variants, samples, reasons)
 
 
