@@ -60,7 +60,7 @@ GRACE_SECONDS = 15.0
 """How long calls under way may go on when the runner is told to end."""
 LINGER_SECONDS = 0.3
 """How long their replies have to leave after that."""
-SWITCH_SECONDS = 0.0002
+SWITCH_SECONDS = 0.001
 """How long a thread may keep the interpreter while another wants it (`sys.setswitchinterval`). What
 follows a record or a call (copies, burials) must not hold the call up whose turn it is."""
 

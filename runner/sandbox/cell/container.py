@@ -155,13 +155,17 @@ class CellContainer:
         self._stream.enter(pending)
         self._pending[number] = pending
         self.calls = number
-        begun = False
+        begun = held = False
         try:
-            self._stream.send(frame)
+            # where others are at it, two wake-ups cost them more than they bring this one
+            held = self._stream.alone(pending)
+            if held:
+                self._stream.send(frame)
             clear()
             with (control or Control()).attached(lambda: self._stream.stop(pending)):
                 begun = True
-                self._stream.send(frames.encode_go(number, request.arguments))
+                go = frames.encode_go(number, request.arguments)
+                self._stream.send(go if held else frame + go)
                 deadline = time.monotonic() + request.wall_seconds + GRACE_SECONDS
                 if not self._stream.wait(pending, deadline):
                     self.surprise = self.surprise or "a call was not answered in time"
@@ -170,7 +174,7 @@ class CellContainer:
             if not pending.done:
                 self._end_call(number, pending)
         except BaseException:
-            if not begun:
+            if held and not begun:
                 with contextlib.suppress(ContainerGone):
                     self._end_call(number, pending)
             raise

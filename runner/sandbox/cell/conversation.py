@@ -108,6 +108,11 @@ class Conversation:
                 raise ContainerGone(f"the container takes no calls: {self._over}")
             self._waiting[waiter] = None
 
+    def alone(self, waiter: Waiter) -> bool:
+        """Whether nobody else waits."""
+        with self._lock:
+            return len(self._waiting) == 1 and waiter in self._waiting
+
     def leave(self, waiter: Waiter) -> None:
         """Wait no longer, whatever has come of it; somebody else leads, if nobody does."""
         with self._lock:

@@ -126,13 +126,16 @@ class Cell:
         self.call = call
         if call.live:
             self.live = Live(outlet, call.log_frame)
-        self._hand_over(cell_protocol.TASK.pack(call.length, call.module, call.name) + call.names)
-        self.go()
+        self._send(cell_protocol.TASK.pack(call.length, call.module, call.name) + call.names)
 
     def go(self) -> None:
-        """Send the call's arguments, if they are there."""
-        if self.call is not None and self.call.arguments is not None:
-            self._hand_over(self.call.arguments)
+        """Send the call's arguments, which are there."""
+        self._send(b"")
+
+    def _send(self, data: bytes) -> None:
+        arguments = None if self.call is None else self.call.arguments
+        self._hand_over(data + (arguments or b""))
+        if arguments is not None:
             os.close(self.task)
             self.open.discard(self.task)
 

@@ -124,6 +124,8 @@ class Supervisor:
         for fd, _ in self._poll.poll(milliseconds):
             if fd == self._stdin:
                 self._take_frame()
+                while select.select([self._stdin], [], [], 0)[0]:
+                    self._take_frame()  # a call and its arguments may come together
             elif fd == self._control.fileno():
                 self._take_report()
             elif (cell := self._by_fd.get(fd)) is not None:
