@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import threading
 import time
 from typing import Protocol
@@ -17,6 +18,9 @@ outcome and the answer."""
 PAUSES = (0.02, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Seconds before each attempt to remove a container that was disconnected; what is left then is
 for the next sweep."""
+
+
+_logger = logging.getLogger(__name__)
 
 
 class Used(Protocol):
@@ -72,17 +76,23 @@ class Reaper:
     def _work(self) -> None:
         while (entry := self._next()) is not None:
             attempts, container = entry
-            if attempts < 0:
-                container.disconnect()
-                again = True
-            else:
-                again = not self._owner.remove(container.id) and attempts + 1 < len(PAUSES)
+            try:
+                gone = self._end(attempts, container)
+            except Exception as error:  # noqa: BLE001 - the others are still to be removed
+                _logger.warning("a used container was not removed: %s", error)
+                gone = False
             with self._changed:
-                if again:
+                if not gone and attempts + 1 < len(PAUSES):
                     self._put(PAUSES[attempts + 1], attempts + 1, container)
                 else:
                     self._left -= 1
                     self._changed.notify_all()
+
+    def _end(self, attempts: int, container: Used) -> bool:
+        if attempts < 0:
+            container.disconnect()
+            return False
+        return self._owner.remove(container.id)
 
     def drain(self) -> None:
         """Wait until everything that was buried is gone."""

@@ -241,7 +241,7 @@ def test_a_caller_s_expiry_ends_its_tokens_too() -> None:
         (lambda d: d.pop("issuers"), "/callers/1/identity/issuer"),
         (lambda d: d["issuers"].append(d["issuers"][0]), "/issuers/1/issuer"),
         (lambda d: d["issuers"][0].update(jwks_uri="https://x"), "/issuers/0"),
-        (lambda d: d["issuers"][0].pop("audience"), "/issuers/0"),
+        (lambda d: d["issuers"][0].pop("audience"), "/issuers/0/audience"),
         (lambda d: d["issuers"][0]["jwks"].update(keys=[]), "/issuers/0/jwks/keys"),
     ],
 )
