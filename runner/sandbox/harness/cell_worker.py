@@ -128,12 +128,11 @@ def run(wheel: bytes, compiled: bytes, walked: bytes, output_bytes: int) -> NoRe
         walked: what `compiled` made of `walk.wheel()`.
         output_bytes: bound of the result, in bytes.
     """
-    loader: wheelfinder.WheelLoader | None = None
-    wrong: BaseException | None = None
+    loader: wheelfinder.WheelLoader | Exception
     try:
         loader = CompiledWheelLoader(wheel, compiled)
     except Exception as error:  # noqa: BLE001 - what is wrong with a wheel is the call's answer
-        wrong = error
+        loader = error
     worker.forget_harness()
     _write(ANSWER_FD, cell_protocol.ANNOUNCE.pack(cell_protocol.ANNOUNCE_MAGIC, 0, 0))
     if not select.select([TASK_FD], [], [], WALK_SECONDS)[0]:
@@ -142,16 +141,13 @@ def run(wheel: bytes, compiled: bytes, walked: bytes, output_bytes: int) -> NoRe
     argument_bytes, module_bytes, name_bytes = header
     module = _read(TASK_FD, module_bytes).decode()
     qualname = _read(TASK_FD, name_bytes).decode()
-    if loader is not None:
+    if isinstance(loader, wheelfinder.WheelLoader):
         loader.compile_ahead(module)
     # whoever waits here has run nothing of the wheel, and cannot: nothing imports from it yet
     arguments = _read(TASK_FD, argument_bytes)
     os.close(TASK_FD)
 
     def work() -> bytes:
-        if loader is None:
-            raise wrong or RuntimeError("no wheel")
-        sys.meta_path.append(loader)
-        return worker.call(loader, module, qualname, arguments)
+        return worker.begin(loader, module, qualname, arguments)
 
     worker.finish(ANSWER_FD, output_bytes, work, _await_the_end)

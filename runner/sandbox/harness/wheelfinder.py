@@ -105,7 +105,11 @@ class WheelLoader:
         if code is not None:
             return code
         member = self._member(fullname)[0]
-        return compile(self._read(member), ROOT + member, "exec", dont_inherit=True)
+        return self._compile(member, self._read(member))
+
+    @staticmethod
+    def _compile(member: str, source: bytes) -> Any:
+        return compile(source, ROOT + member, "exec", dont_inherit=True)
 
     def compile_ahead(self, fullname: str) -> None:
         """Compile a module and the packages around it, as far as that goes; run none of it.
@@ -118,11 +122,12 @@ class WheelLoader:
             name = ".".join(parts[:count])
             # what is wrong with it is met again by the import, and is its answer
             with contextlib.suppress(Exception):
-                source = self._read(self._member(name)[0])
+                member = self._member(name)[0]
+                source = self._read(member)
                 lines = source[:HEAD_BYTES].splitlines()
                 known = len(lines) > 2 or len(source) <= HEAD_BYTES
                 if known and not any(b"coding" in line for line in lines[:2]):
-                    self._ahead[name] = self.get_code(name)
+                    self._ahead[name] = self._compile(member, source)
 
     def exec_module(self, module: ModuleType) -> None:
         """Run a module's code in its namespace."""

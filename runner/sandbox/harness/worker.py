@@ -95,6 +95,16 @@ def call(loader: wheelfinder.WheelLoader, module: str, qualname: str, arguments:
     return json.dumps(result, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def begin(
+    loader: wheelfinder.WheelLoader | Exception, module: str, qualname: str, arguments: bytes
+) -> bytes:
+    """Make the wheel importable and do as `call`; `loader` may be what is wrong with the wheel."""
+    if isinstance(loader, Exception):
+        raise loader
+    sys.meta_path.append(loader)
+    return call(loader, module, qualname, arguments)
+
+
 def _limit(cpu_seconds: int) -> None:
     # one second between the catchable signal and the certain one
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
@@ -120,25 +130,17 @@ def run(task: int, answer: int) -> None:
     qualname = _read(task, name_bytes).decode()
     wheel = _read(task, wheel_bytes)
     _limit(cpu_seconds)
-    loader: wheelfinder.WheelLoader | None = None
-    wrong: BaseException | None = None
+    loader: wheelfinder.WheelLoader | Exception
     try:
         loader = wheelfinder.WheelLoader(wheel)
         loader.compile_ahead(module)
     except Exception as error:  # noqa: BLE001 - what is wrong with a wheel is the call's answer
-        wrong = error
+        loader = error
     forget_harness()
     # whoever waits here has run nothing of the wheel, and cannot: nothing imports from it yet
     arguments = _read(task, argument_bytes)
     os.close(task)
-
-    def work() -> bytes:
-        if loader is None:
-            raise wrong or RuntimeError("no wheel")
-        sys.meta_path.append(loader)
-        return call(loader, module, qualname, arguments)
-
-    finish(answer, output_bytes, work)
+    finish(answer, output_bytes, lambda: begin(loader, module, qualname, arguments))
 
 
 def finish(
