@@ -25,7 +25,7 @@ CALL = """
 import importlib, json, sys
 sys.path.insert(0, sys.argv[1])
 from harness import wheelfinder
-wheelfinder.install(open(sys.argv[2], "rb").read())
+sys.meta_path.append(wheelfinder.WheelLoader(open(sys.argv[2], "rb").read()))
 target = importlib.import_module(sys.argv[3])
 owner, _, name = sys.argv[4].rpartition(".")
 if owner:

@@ -159,15 +159,22 @@ class Supervisor:
         if length > protocol.MAX_ARGUMENTS:
             os._exit(EXIT_BAD_REQUEST)
         arguments = _read(self._stdin, length)
-        running = [cell.call for cell in self._running.values() if cell.call is not None]
-        for call in (*self._queue, *running):
-            if call.number == number:
-                if call.arguments is not None or length != call.length:
-                    os._exit(EXIT_BAD_REQUEST)
-                call.go(arguments)
+        cell = self._cell_of(number)
+        call = cell.call if cell else next((c for c in self._queue if c.number == number), None)
+        if call is None:
+            return
+        if call.arguments is not None or length != call.length:
+            os._exit(EXIT_BAD_REQUEST)
+        call.go(arguments)
+        if cell is not None:
+            cell.go()
+
+    def _cell_of(self, number: int) -> Cell | None:
+        """Return the cell that has a call; None for one that waits for a cell, or has ended."""
         for cell in self._running.values():
             if cell.call is not None and cell.call.number == number:
-                cell.go()
+                return cell
+        return None
 
     def _cancel(self, number: int) -> None:
         for call in self._queue:
@@ -175,10 +182,9 @@ class Supervisor:
                 self._queue.remove(call)
                 self._outlet.finish(call.never_begun())
                 return
-        for cell in self._running.values():
-            if cell.call is not None and cell.call.number == number:
-                self._finish(cell, cell_protocol.STOPPED)
-                return
+        cell = self._cell_of(number)
+        if cell is not None:
+            self._finish(cell, cell_protocol.STOPPED)
 
     def _begin(self, call: Call) -> None:
         cell = self._ready.pop(0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.machinery
 import io
-import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
@@ -202,10 +201,3 @@ class _Resources:
 
     def contents(self) -> Iterable[str]:
         return (item.name for item in self.files().iterdir())
-
-
-def install(wheel: bytes) -> WheelLoader:
-    """Make the wheel importable, after everything else that is."""
-    loader = WheelLoader(wheel)
-    sys.meta_path.append(loader)
-    return loader
