@@ -25,6 +25,7 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]  # has no stubs
 from referencing.exceptions import Unresolvable
 
+from runner.plain import TYPES, certain
 from trust import strictjson
 from trust.errors import Problem, SealgateError, problem
 
@@ -127,13 +128,6 @@ def _unique_items(
             yield ValidationError("the array has an item twice")
 
 
-_PLAIN: dict[str, tuple[type, ...]] = {
-    "array": (list,), "boolean": (bool,), "integer": (int,), "null": (type(None),),
-    "number": (int, float), "object": (dict,), "string": (str,),
-}  # fmt: skip
-"""The types that most values of each JSON type have; others ask the library."""
-
-
 def _items(
     validator: Any, items: Any, instance: Any, schema: Mapping[str, Any]
 ) -> Iterator[ValidationError]:
@@ -142,7 +136,7 @@ def _items(
         yield from _LIBRARY_ITEMS(validator, items, instance, schema)
         return
     types = items["type"] if isinstance(items["type"], list) else [items["type"]]
-    plain = {kind for each in types for kind in _PLAIN.get(each, ())}
+    plain = {kind for each in types for kind in TYPES.get(each, ())}
     first = len(schema.get("prefixItems", ()))
     _spend(len(instance) - first)
     for index in range(first, len(instance)):
@@ -268,6 +262,7 @@ class CompiledSchema:
         except RecursionError as error:
             raise _refuse("the schema is nested too deeply", "", "") from error
         self._validator = _Validator(schema, registry=REGISTRY)
+        self._certain = certain(schema)
 
     def check(self, instance: Any, *, code: str, subject: str) -> tuple[Problem, ...]:
         """Validate `instance`; return every violation, at most `MAX_ERRORS`, or ().
@@ -280,6 +275,8 @@ class CompiledSchema:
         _budget.steps, _budget.deadline = MAX_STEPS, time.monotonic() + MAX_SECONDS
         found: list[Problem] = []
         try:
+            if self._certain is not None and self._certain(instance):
+                return ()
             for error in self._validator.iter_errors(instance):
                 if len(found) == MAX_ERRORS:
                     break
