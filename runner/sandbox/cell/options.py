@@ -77,6 +77,11 @@ def container_profile(base: str | None = None) -> str:
         _when(["pidfd_open", "pidfd_send_signal"], "to end a cell, and never another process"),
         _when(["mount", "umount2", "pivot_root"], "in namespaces of PID 1 and of cells"),
         _when(["capset"], "to give capabilities up"),
+        _when(
+            ["sched_setscheduler"],
+            "cells give way to who waits for their answer",
+            (1, "SCMP_CMP_EQ", os.SCHED_BATCH, 0),
+        ),
     ]
     return json.dumps(profile, separators=(",", ":"))
 

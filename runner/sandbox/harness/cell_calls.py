@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import select
 import signal
 import time
 from typing import Any
@@ -68,12 +69,15 @@ class Call:
 class Cell:
     """A cell, from its birth to its end; it takes one call."""
 
-    def __init__(self, serial: int, pid: int, ends: list[int], output_bytes: int) -> None:
-        """Take the cell's number, its PID, a PID descriptor, and PID 1's ends of its pipes."""
+    def __init__(
+        self, serial: int, pid: int, ends: list[int], output_bytes: int, proc: int
+    ) -> None:
+        """Take the number, the PID, a PID descriptor, PID 1's ends of the pipes, and /proc."""
         self.serial = serial
         self.pid = pid
         self._handle, self.task, self.answer, *self.logs = ends
         self.open = set(ends)
+        self._meter = cell_meter.Meter(proc, pid)
         self.ready = False
         self.call: Call | None = None
         self.live: Live | None = None
@@ -98,6 +102,7 @@ class Cell:
         for fd in self.open:
             os.close(fd)
         self.open.clear()
+        self._meter.close()
 
     def announced(self) -> tuple[int, int] | None:
         """Read what the cell says of itself before it has seen a plugin: failed step and errno.
@@ -185,8 +190,12 @@ class Cell:
         fds = self.logs if ending is not None else [self.answer, *self.logs]
         if ending == protocol.OUTPUT_LIMIT:
             fds = []
+        waiting = select.poll()
+        for fd in self.open.intersection(fds):
+            waiting.register(fd, select.POLLIN)
+        said = {fd for fd, _ in waiting.poll(0)}
         for fd in fds:
-            while fd in self.open:
+            while fd in said:
                 try:
                     data = os.read(fd, CHUNK)
                 except BlockingIOError:
@@ -203,7 +212,7 @@ class Cell:
             return protocol.BAD_ANSWER if self._answer else protocol.DIED
         return ending
 
-    def response(self, ending: int, proc: int, killed: int) -> bytes:
+    def response(self, ending: int, killed: int) -> bytes:
         """Return the frame for the runner; no cell answers for processes that were denied."""
         if self.call is None:
             raise ValueError("a cell without a call")
@@ -215,7 +224,7 @@ class Cell:
         if self.report is not None:
             code, micros, peak = self.report
         else:
-            code, (micros, peak) = 0, cell_meter.usage(proc, self.pid)
+            code, (micros, peak) = 0, self._meter.read()
         stdout, stderr = map(bytes, self._out)
         header = cell_protocol.RESPONSE.pack(
             cell_protocol.RESPONSE_MAGIC,

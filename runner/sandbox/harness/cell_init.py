@@ -206,7 +206,7 @@ class Supervisor:
             os._exit(EXIT_NO_ZYGOTE)
         kind, serial, pid, code, micros, peak = cell_protocol.REPORT.unpack(report)
         if kind == cell_protocol.BORN:
-            cell = Cell(serial, pid, list(ends), self._limits.output_bytes)
+            cell = Cell(serial, pid, list(ends), self._limits.output_bytes, self._proc)
             self._cells[serial] = cell
             self._watch(cell, [cell.answer])
         elif kind == cell_protocol.REFUSED:
@@ -267,7 +267,7 @@ class Supervisor:
         if drain or ending is None:
             ending = cell.drain(ending)
         killed = self._meters.killed()
-        frame = cell.response(ending, self._proc, killed - self._killed_before)
+        frame = cell.response(ending, killed - self._killed_before)
         self._killed_before = killed
         cell.kill()
         self._outlet.finish(frame)

@@ -18,10 +18,17 @@ _PROCESS_CLOCK = 2
 NICEST = 19
 
 
-def _read(proc: int, path: str, count: int = 4096) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+CHUNK = 4096
+
+
+def _open(proc: int, path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=proc)
+
+
+def _read(proc: int, path: str) -> bytes:
+    fd = _open(proc, path)
     try:
-        return os.read(fd, count)
+        return os.read(fd, CHUNK)
     finally:
         os.close(fd)
 
@@ -85,15 +92,32 @@ class Family:
                 os.setpriority(os.PRIO_PROCESS, pid, NICEST)
 
 
-def usage(proc: int, pid: int) -> tuple[int, int]:
-    """Return CPU microseconds and peak KiB of one cell that is still there; descendants that
-    live on are left out.
+class Meter:
+    """What one cell has used, read while it is still there; descendants that live on are left out.
+
+    Its files are opened while nobody waits.
     """
-    try:
-        fields = _read(proc, f"{pid}/stat").rpartition(b")")[2].split()
-        words = _read(proc, f"{pid}/status").split()
-        peak = int(words[words.index(b"VmHWM:") + 1])
-    except (OSError, ValueError, IndexError):
-        return _own_micros(pid), 0
-    reaped = int(fields[13]) + int(fields[14])
-    return _own_micros(pid) + reaped * 1_000_000 // _TICKS, peak
+
+    def __init__(self, proc: int, pid: int) -> None:
+        """Open the files of a process, as far as it is there."""
+        self._pid = pid
+        self._fds: list[int] = []
+        with contextlib.suppress(OSError):
+            self._fds.append(_open(proc, f"{pid}/stat"))
+            self._fds.append(_open(proc, f"{pid}/status"))
+
+    def read(self) -> tuple[int, int]:
+        """Return CPU microseconds and peak KiB."""
+        try:
+            stat, status = (os.pread(fd, CHUNK, 0) for fd in self._fds)
+            fields = stat.rpartition(b")")[2].split()
+            words = status[status.index(b"VmHWM:") :].split(maxsplit=2)
+            reaped, peak = int(fields[13]) + int(fields[14]), int(words[1])
+        except (OSError, ValueError, IndexError):
+            return _own_micros(self._pid), 0
+        return _own_micros(self._pid) + reaped * 1_000_000 // _TICKS, peak
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        while self._fds:
+            os.close(self._fds.pop())

@@ -355,6 +355,8 @@ def prepare(steps: Steps, limits: CellLimits, proc: int) -> None:
     with step(SACRIFICE):
         if steps.sacrifice:
             os.setpriority(os.PRIO_PROCESS, 0, NICE)
+            # whoever wakes a cell, or kills it, goes on first (sched(7), SCHED_BATCH)
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     with step(LIMITS):
         _inherited_limits(steps, limits)
     if steps.clean_environment:

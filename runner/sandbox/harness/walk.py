@@ -30,7 +30,8 @@ def wheel() -> bytes:
 def along(loader: wheelfinder.WheelLoader, times: int = 1) -> None:
     """Import the module from a loader that has it, call it, and forget it."""
     for _ in range(times):
-        sys.meta_path.append(loader)
+        before = list(sys.meta_path)
+        wheelfinder.install(loader)
         worker.call(loader, NAME, "run", _ARGUMENTS)
-        sys.meta_path.remove(loader)
+        sys.meta_path[:] = before
         del sys.modules[NAME]

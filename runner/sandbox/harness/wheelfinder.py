@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.machinery
 import io
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from types import ModuleType
@@ -23,8 +24,7 @@ class WheelLoader:
 
     It has the methods of `importlib.abc.InspectLoader`, but not its module, which every container
     would import, with all that this one imports.
-    It stands last on `sys.meta_path`, as site-packages stands after the standard library: a wheel
-    cannot replace a module of the standard library.
+    See `install` for where it stands.
     """
 
     def __init__(self, wheel: bytes) -> None:
@@ -178,6 +178,35 @@ class WheelLoader:
         except ImportError:
             return False
         return True
+
+
+class _Early:
+    """Finds a wheel's modules before the file system is searched, but for names that the standard
+    library has.
+    """
+
+    def __init__(self, loader: WheelLoader) -> None:
+        self._loader = loader
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Return the spec of a module of the wheel, if no module of Python's may have its name."""
+        if fullname.partition(".")[0] in sys.stdlib_module_names:
+            return None
+        return self._loader.find_spec(fullname, path, target)
+
+
+def install(loader: WheelLoader) -> None:
+    """Make a wheel importable.
+
+    It stands last on `sys.meta_path`, as site-packages stands after the standard library: a wheel
+    cannot replace a module of the standard library. What has no such name need not be looked for
+    in the standard library's folders first.
+    """
+    # what stands last is the search of the file system
+    sys.meta_path.insert(len(sys.meta_path) - 1, _Early(loader))
+    sys.meta_path.append(loader)
 
 
 class _Resources:

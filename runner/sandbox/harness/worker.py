@@ -101,7 +101,7 @@ def begin(
     """Make the wheel importable and do as `call`; `loader` may be what is wrong with the wheel."""
     if isinstance(loader, Exception):
         raise loader
-    sys.meta_path.append(loader)
+    wheelfinder.install(loader)
     return call(loader, module, qualname, arguments)
 
 

@@ -51,7 +51,7 @@ def test_a_cell_is_killed_before_its_answer_leaves_and_closed_after_it() -> None
     proc = os.open("/proc", os.O_RDONLY)
     try:
         ends = [os.pidfd_open(pid), pipes[0][1], *(read for read, _ in pipes[1:])]
-        cell = Cell(1, pid, ends, 1 << 20)
+        cell = Cell(1, pid, ends, 1 << 20, proc)
         header = (cell_protocol.CALL_MAGIC, 7, 2, 1, 1, 1000, 0, bytes(16), b"n" * 32)
         cell.call = Call(header)
         cell._answer += protocol.ANSWER.pack(protocol.RESULT, 1) + b"1"

@@ -99,6 +99,7 @@ def run(arguments):
         walls=("sealed_root",),
     ),
     Wall("sacrifice", expression("os.getpriority(os.PRIO_PROCESS, 0) < 5")),
+    Wall("sacrifice", expression("os.sched_getscheduler(0) != os.SCHED_BATCH")),
     Wall("address_space", attempt("mmap.mmap(-1, 512 << 20)", imports="mmap")),
     Wall("cpu", limit("CPU")),
     Wall("open_files", attempt("for _ in range(300): os.open('/dev/null', 0)")),
