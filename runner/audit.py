@@ -12,6 +12,7 @@ soon as the log works again.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import queue
 import threading
@@ -34,6 +35,9 @@ APPEND_SECONDS = 10.0
 MAX_BATCH = 512
 MAX_OWED = 10_000
 RETRY_SECONDS = 1.0
+GATHER_SECONDS = 0.02
+"""How long durable records wait for others before they are handed to who copies them: the calls
+they belong to go on first, and many lines are one write."""
 
 _logger = logging.getLogger(__name__)
 
@@ -150,6 +154,8 @@ class Audit:
         self._files = _Files(path)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._owed: list[bytes] = []
+        self._uncopied: list[bytes] = []
+        self._copies_due = math.inf
         self._lock = threading.Lock()
         self._closed = False
         self._copier = Copier(copies)
@@ -253,8 +259,9 @@ class Audit:
         self.reader.close()
 
     def _take(self) -> tuple[list[_Waiting], bool]:
+        due = self._copies_due - time.monotonic()
         try:
-            first = self._queue.get(timeout=RETRY_SECONDS)
+            first = self._queue.get(timeout=max(0.0, min(due, RETRY_SECONDS)))
         except queue.Empty:
             return [], False
         batch: list[_Waiting] = []
@@ -272,6 +279,8 @@ class Audit:
         ended = False
         while not ended:
             batch, ended = self._take()
+            if time.monotonic() >= self._copies_due:
+                self._hand_to_copies()
             with self._lock:
                 batch = [waiting for waiting in batch if not waiting.given_up]
                 owed = list(self._owed)
@@ -294,9 +303,19 @@ class Audit:
             with self._lock:
                 del self._owed[: len(owed)]
             self._answer(batch, start + len(owed), tail)
-            self._copier.put(entries)
-            if self._copied is not None:
-                self._copied.note()
+            if not self._uncopied:
+                self._copies_due = time.monotonic() + GATHER_SECONDS
+            self._uncopied += entries
+        self._hand_to_copies()
+
+    def _hand_to_copies(self) -> None:
+        entries, self._uncopied = self._uncopied, []
+        self._copies_due = math.inf
+        if not entries:
+            return
+        self._copier.put(entries)
+        if self._copied is not None:
+            self._copied.note()
 
     def _failed(self, batch: list[_Waiting], error: Exception) -> None:
         with self._lock:

@@ -12,7 +12,6 @@ import logging
 import queue
 import sys
 import threading
-import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -23,9 +22,6 @@ from trust.log import MerkleLog
 QUEUE_LINES = 20_000
 RETRY_SECONDS = 1.0
 """How long the file waits after it could not be written."""
-GATHER_SECONDS = 0.02
-"""How long the first line waits for others: a call that has just become durable goes on first, and
-many lines are one write."""
 
 _logger = logging.getLogger(__name__)
 
@@ -73,7 +69,6 @@ class Copier:
 
     def _run(self) -> None:
         while (line := self._queue.get()) is not None:
-            time.sleep(GATHER_SECONDS)
             lines = [line]
             ended = False
             while not self._queue.empty():
@@ -121,8 +116,6 @@ class FilesThread:
     def _run(self) -> None:
         while True:
             self._new.wait()
-            if not self._closed.is_set():
-                time.sleep(GATHER_SECONDS)
             self._new.clear()
             closed = self._closed.is_set()
             try:

@@ -6,12 +6,15 @@ are words of ours, callers and plugins are in the audit log.
 
 from __future__ import annotations
 
+import itertools
+import threading
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from runner.live_policy import Standing
@@ -127,6 +130,43 @@ def _revoked(figures: RevocationFigures) -> Iterable[GaugeMetricFamily]:
     )
 
 
+class Phases(Collector):
+    """The seconds of calls by phase. Several are noted in every call, so each costs one addition
+    and no look for its labels; the exposition is made when somebody asks for it.
+    """
+
+    def __init__(self) -> None:
+        """Begin with no phase."""
+        self._lock = threading.Lock()
+        self._counts: dict[str, list[int]] = {}
+        self._sums: dict[str, float] = {}
+
+    def note(self, name: str, seconds: float) -> None:
+        """Note how long a phase took."""
+        place = bisect_left(BUCKETS, seconds)
+        with self._lock:
+            counts = self._counts.get(name)
+            if counts is None:
+                counts = self._counts[name] = [0] * (len(BUCKETS) + 1)
+                self._sums[name] = 0.0
+            counts[place] += 1
+            self._sums[name] += seconds
+
+    def collect(self) -> Iterable[HistogramMetricFamily]:
+        """Return the histogram as it is now."""
+        family = HistogramMetricFamily(
+            "sealgate_call_seconds",
+            "Seconds of a call by phase: decide, record, execute, outcome; total is all of it.",
+            labels=["phase"],
+        )
+        bounds = [*map(str, BUCKETS), "+Inf"]
+        with self._lock:
+            for name, counts in self._counts.items():
+                buckets = list(zip(bounds, itertools.accumulate(counts), strict=True))
+                family.add_metric([name], buckets, self._sums[name])
+        yield family
+
+
 class Metrics:
     """Counters and histograms; safe to share between threads."""
 
@@ -148,14 +188,8 @@ class Metrics:
             ["reason"],
             registry=self._registry,
         )
-        self._phases: dict[str, Histogram] = {}
-        self._seconds = Histogram(
-            "sealgate_call_seconds",
-            "Seconds of a call by phase: decide, record, execute, outcome; total is all of it.",
-            ["phase"],
-            buckets=BUCKETS,
-            registry=self._registry,
-        )
+        self._phases = Phases()
+        self._registry.register(self._phases)
 
     def watch(self, gauges: Gauges) -> None:
         """Add the gauges."""
@@ -163,10 +197,7 @@ class Metrics:
 
     def phase(self, name: str, seconds: float) -> None:
         """Note how long a phase took."""
-        phase = self._phases.get(name)
-        if phase is None:
-            phase = self._phases[name] = self._seconds.labels(name)
-        phase.observe(seconds)
+        self._phases.note(name, seconds)
 
     def ended(self, status: str, problems: Iterable[Problem]) -> None:
         """Note how a call ended; the first problem's code is its reason."""
