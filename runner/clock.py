@@ -66,4 +66,4 @@ class SystemClock:
 
 def iso(moment: datetime) -> str:
     """Return a moment as ISO 8601 in UTC with microseconds: `2026-01-02T03:04:05.000006Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

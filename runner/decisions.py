@@ -31,6 +31,7 @@ from runner.records import Call, Origin
 from runner.revocations import cooldown
 from runner.revocations.guard import Guard
 from runner.sandbox.execution import DriverName, Level
+from trust import strictjson
 from trust.errors import Problem
 from trust.outcomes import Failed, Incomplete, Passed
 from trust.wheel import Limits
@@ -47,7 +48,10 @@ class Stop(Exception):
 
 @dataclass(slots=True)
 class Road:
-    """How far a call has come; one policy holds for all of it."""
+    """How far a call has come; one policy holds for all of it.
+
+    `arguments` are in canonical form, and `level` is where they go; both are set by the decision.
+    """
 
     call: Call
     policy: Policy
@@ -56,6 +60,8 @@ class Road:
     admission: Admission | None = None
     decision: Recorded | None = None
     executed: bool = False
+    arguments: bytes = b""
+    level: Level = "container"
 
     def evidence(self) -> dict[str, Any] | None:
         """Return the `evidence` member of the reply."""
@@ -105,7 +111,7 @@ class Decisions:
             raise Stop("refused", (not_normalised(name),))
         _stop_if(road.policy.may_call(caller, name, None, request.method))
         version = self._version(road.policy, caller, request)
-        road.call = road.call.knowing(version=version)
+        road.call.version = version
         _stop_if(road.policy.may_call(caller, name, version, request.method))
         _stop_if(road.policy.is_revoked(None, name, version))
         _stop_if(self._revocations.check(name, version, road.origin.image))
@@ -117,27 +123,28 @@ class Decisions:
             raise Stop("unavailable", error.problems) from error
         admitted = admission.admitted
         road.admission = admission
-        road.call = road.call.knowing(
-            wheel_sha256=admitted.plugin.sha256,
-            evidence=admitted.bundle_sha256s,
-            author=admitted.author,
-            reviewers=admitted.reviewers,
-            sandbox={
-                **self._isolation(road.policy, road.policy.level_of(name, version)),
-                "limits": dict(_limits(admitted.plugin.manifest.limits)),
-            },
-        )
+        road.level = road.policy.level_of(name, version)
+        call = road.call
+        call.wheel_sha256 = admitted.plugin.sha256
+        call.evidence = admitted.bundle_sha256s
+        call.author = admitted.author
+        call.reviewers = admitted.reviewers
+        call.sandbox = {
+            **self._isolation(road.policy, road.level),
+            "limits": dict(_limits(admitted.plugin.manifest.limits)),
+        }
         cooled = cooldown.check(
             road.policy.cool_down, name, version, admitted.published_at, self._clock.now()
         )
         _stop_if(cooled)
         if isinstance(cooled, Passed) and cooled.value is not None:
-            road.call = road.call.knowing(cool_down_waiver=cooled.value.as_dict())
+            call.cool_down_waiver = cooled.value.as_dict()
         method = admission.methods.get(request.method)
         if method is None:
             raise Stop("refused", (undeclared(request.method, admission),))
-        road.call = road.call.with_arguments(
-            request.arguments, recorded=road.policy.record_arguments
+        road.arguments = strictjson.dumps(request.arguments)
+        call.take_arguments(
+            request.arguments, road.arguments, recorded=road.policy.record_arguments
         )
         wrong = method.arguments.check(
             request.arguments, code="arguments.schema", subject="the arguments"
@@ -156,7 +163,7 @@ class Decisions:
     def _version(self, policy: Policy, caller: Caller, request: InvocationRequest) -> str:
         if request.version is not None:
             try:
-                return str(Version(request.version))
+                return _canonical_version(request.version)
             except InvalidVersion:
                 raise Stop("refused", (no_version(request.version),)) from None
 
@@ -188,6 +195,11 @@ class Decisions:
             image=road.origin.image,
             since=self._clock.now(),
         )
+
+
+@lru_cache(maxsize=1024)
+def _canonical_version(text: str) -> str:
+    return str(Version(text))
 
 
 @lru_cache(maxsize=256)

@@ -13,6 +13,7 @@ import hmac
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -47,11 +48,17 @@ class Versions:
 
     def __contains__(self, version: object) -> bool:
         """Tell whether the set has `version`; what is not a PEP 440 version is never in it."""
-        try:
-            parsed = Version(str(version))
-        except InvalidVersion:
-            return False
-        return self._specifiers.contains(parsed, prereleases=True)
+        return _contains(self, str(version))
+
+
+@lru_cache(maxsize=4096)
+def _contains(versions: Versions, version: str) -> bool:
+    """Tell whether a set has a version; both decide it, so it is worked out once."""
+    try:
+        parsed = Version(version)
+    except InvalidVersion:
+        return False
+    return versions._specifiers.contains(parsed, prereleases=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import os
 import socket
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -50,9 +50,9 @@ class Origin:
     pid: int = field(default_factory=os.getpid)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
-    """What is known of one call so far; grows along its road."""
+    """What is known of one call so far; its road fills it in."""
 
     request_id: str
     caller: str | None = None
@@ -69,20 +69,17 @@ class Call:
     reviewers: tuple[Identity, ...] = ()
     cool_down_waiver: Mapping[str, str] | None = None
 
-    def knowing(self, **parts: Any) -> Call:
-        """Return the call with more known about it."""
-        return replace(self, **parts)
+    def take_arguments(self, arguments: Any, data: bytes, *, recorded: bool) -> None:
+        """Enter the digest of the arguments and, if `recorded` and small, their values.
 
-    def with_arguments(self, arguments: Any, *, recorded: bool) -> Call:
-        """Return the call with its arguments' digest and, if `recorded` and small, values."""
-        data = strictjson.dumps(arguments)
-        keep = recorded and len(data) <= MAX_RECORDED_ARGUMENTS
-        return replace(
-            self,
-            arguments_sha256=hashlib.sha256(data).hexdigest(),
-            arguments=arguments if keep else None,
-            arguments_recorded=keep,
-        )
+        Args:
+            arguments: the arguments.
+            data: the same in canonical form.
+            recorded: whether the policy has values recorded.
+        """
+        self.arguments_sha256 = hashlib.sha256(data).hexdigest()
+        self.arguments_recorded = recorded and len(data) <= MAX_RECORDED_ARGUMENTS
+        self.arguments = arguments if self.arguments_recorded else None
 
 
 def _cut(text: str | None) -> str | None:

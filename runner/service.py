@@ -22,7 +22,7 @@ from runner.admission import (
     Admissions,
     CompiledMethod,
 )
-from runner.audit import Audit, AuditUnavailable
+from runner.audit import Appending, Audit, AuditUnavailable
 from runner.calls import InvocationReply, InvocationRequest, Status
 from runner.clock import Clock
 from runner.decisions import Decisions, Road, Stop
@@ -42,7 +42,6 @@ from runner.revocations.follower import Follower
 from runner.revocations.guard import Guard
 from runner.sandbox import Execution, Job
 from runner.sandbox.execution import DriverName
-from trust import strictjson
 from trust.errors import Problem
 from trust.gate import Gate
 from trust.outcomes import Failed, Passed
@@ -170,7 +169,7 @@ class Runner:
         try:
             method = self._decisions.decide(road, request, caller)
             self._metrics.phase("decide", self._clock.steady() - started)
-            return self._execute(road, request, method)
+            return self._execute(road, method)
         except Stop as stop:
             return self._refuse(road, stop.status, stop.problems)
         except Exception as error:  # noqa: BLE001 - the reply's shape is a promise
@@ -204,23 +203,21 @@ class Runner:
             )
         return reply_of(request_id, status, tuple(problems))
 
-    def _execute(
-        self, road: Road, request: InvocationRequest, method: CompiledMethod
-    ) -> InvocationReply:
+    def _execute(self, road: Road, method: CompiledMethod) -> InvocationReply:
         admission = road.admission
         if admission is None or road.ticket is None:
             raise RuntimeError("a call without an admission")
         road.ticket.enter(self._decisions.facts(road, admission))
         if road.ticket.stopped:
             raise Stop("refused", road.ticket.stopped.problems)
-        before = recorded = self._clock.steady()
-        recording = self._audit.begin(
-            records.admitted(road.origin, road.call, self._clock.now()),
-            if_late=lambda index: self._outcome(road, "unavailable", index, (not_executed(),)),
-        )
+        recorded = self._clock.steady()
+        recording: Appending | None = None
 
         def clear() -> None:
-            nonlocal recorded
+            nonlocal recorded, recording
+            before = self._clock.steady()
+            # a container is getting ready by now; the log has a processor for itself
+            recording = recording or self._begin_decision(road)
             road.decision = recording.wait()
             recorded = self._clock.steady()
             self._metrics.phase("record", recorded - before)
@@ -232,16 +229,17 @@ class Runner:
                     wheel=admission.wheel,
                     module=method.method.module,
                     qualname=method.method.qualname,
-                    arguments=strictjson.dumps(request.arguments),
+                    arguments=road.arguments,
                     limits=admission.admitted.plugin.manifest.limits,
                     request_id=road.call.request_id,
-                    level=road.policy.level_of(road.call.plugin or "", road.call.version),
+                    level=road.level,
                     control=road.ticket.control,
                     clear=clear,
                 )
             )
         finally:
             if road.decision is None:  # there was no place for the call, or the log failed
+                recording = recording or self._begin_decision(road)
                 road.decision = recording.wait()
         # Time runs from sending the request: without any, the plugin was never sent one.
         road.executed = (
@@ -256,6 +254,13 @@ class Runner:
             reply = self._stopped(road, execution, stopped)
         self._metrics.phase("outcome", self._clock.steady() - executed)
         return reply
+
+    def _begin_decision(self, road: Road) -> Appending:
+        """Begin to record that a call is admitted, as it is now decided."""
+        return self._audit.begin(
+            records.admitted(road.origin, road.call, self._clock.now()),
+            if_late=lambda index: self._outcome(road, "unavailable", index, (not_executed(),)),
+        )
 
     def _finish(self, road: Road, method: CompiledMethod, execution: Execution) -> InvocationReply:
         """Judge what came out, record it, and only then answer."""

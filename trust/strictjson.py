@@ -91,6 +91,9 @@ def _decoder(integer: Callable[[str], int]) -> json.JSONDecoder:
     )
 
 
+_ENCODER = json.JSONEncoder(
+    allow_nan=False, ensure_ascii=False, sort_keys=True, separators=(",", ":")
+)
 _DECODER = _decoder(_integer)
 _SHORT = _decoder(int)
 """For text that is too short to hold an integer that is too long."""
@@ -141,6 +144,4 @@ def _check_surrogates(value: Any) -> None:
 
 def dumps(value: Any) -> bytes:
     """Serialise `value` compactly, sorted and in UTF-8; NaN and infinities raise ValueError."""
-    return json.dumps(
-        value, allow_nan=False, ensure_ascii=False, sort_keys=True, separators=(",", ":")
-    ).encode()
+    return _ENCODER.encode(value).encode()

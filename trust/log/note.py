@@ -153,6 +153,7 @@ class NoteSigner:
         self.origin = origin
         self._private_key = private_key
         self.verifier = NoteVerifier(origin, private_key.public_key().public_bytes_raw())
+        self._key_id = self.verifier.key_id
 
     @classmethod
     def generate(cls, origin: str) -> NoteSigner:
@@ -178,7 +179,7 @@ class NoteSigner:
         """Return `text`, which must end with a newline, as a note with this key's signature."""
         if not text.endswith("\n"):
             _refuse("form", "a note's text must end with a newline", text[-20:], "a final newline")
-        signature = self.verifier.key_id + self._private_key.sign(text.encode())
+        signature = self._key_id + self._private_key.sign(text.encode())
         return f"{text}\n\u2014 {self.origin} {base64.b64encode(signature).decode()}\n"
 
 
