@@ -288,9 +288,8 @@ class Audit:
                 continue
             try:
                 entries = owed + [waiting.entry for waiting in batch]
-                self._files.check()
                 start = self._log.append_many(entries).start
-                self._files.check()
+                self._files.check()  # only what stands in the right file counts
                 tail = self._log.tail
                 if tail is None:
                     raise RuntimeError("an append without a tail")

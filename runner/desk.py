@@ -147,6 +147,9 @@ class Desk:
             ticket = self._runner.inflight.expect(request_id, caller.name)
         if later:
             ticket.control.live = self.outputs.begin(request_id, caller.name).write
+        if claim is None and not later:
+            with self._quotas.slot(caller):
+                return Taken(request_id, self._run(request, caller, request_id, None))
         with ExitStack() as held:
             try:
                 held.enter_context(self._quotas.slot(caller))

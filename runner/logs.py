@@ -15,7 +15,7 @@ from typing import Any
 
 from runner.clock import iso
 
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.5
 """How often lines that can wait are written."""
 
 
@@ -81,6 +81,9 @@ class _Later(logging.Handler):
 @contextmanager
 def log_to_stderr() -> Iterator[None]:
     """Write what this process logs to stderr, until the block ends."""
+    # what no line has need not be found out for each (logging HOWTO, "Optimization")
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
     later = _Later(handler.handle)

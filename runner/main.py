@@ -18,7 +18,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import waitress
 from flask import Flask
 
 from runner import sandboxes
@@ -44,6 +43,7 @@ from runner.records import Origin
 from runner.recovery import Instance, check_not_rolled_back, keep_checkpoint, recover
 from runner.revocations.follower import Follower
 from runner.revocations.store import Store
+from runner.server import create_server
 from runner.service import Executes, Runner
 from runner.setup import load_signer
 from trust.errors import SealgateError, problem
@@ -342,7 +342,7 @@ def serve(settings: RunnerSettings, host: str, port: int) -> None:
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     with log_to_stderr(), open_service(settings) as service:
-        server = waitress.create_server(
+        server = create_server(
             service.app,
             host=host,
             port=port,

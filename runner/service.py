@@ -53,7 +53,9 @@ class Executes(Protocol):
     """What the runner needs of a sandbox."""
 
     def execute(self, job: Job) -> Execution:
-        """Execute one job, once `job.clear` has returned; never raises for what the plugin does."""
+        """Execute one job, once `job.ask` was called and `job.clear` has returned; never raises for
+        what the plugin does.
+        """
 
 
 class Runner:
@@ -210,17 +212,21 @@ class Runner:
         road.ticket.enter(self._decisions.facts(road, admission))
         if road.ticket.stopped:
             raise Stop("refused", road.ticket.stopped.problems)
-        recorded = self._clock.steady()
+        asked = recorded = self._clock.steady()
         recording: Appending | None = None
 
+        def ask() -> None:
+            nonlocal asked, recording
+            asked = self._clock.steady()
+            recording = self._begin_decision(road)
+
         def clear() -> None:
-            nonlocal recorded, recording
-            before = self._clock.steady()
-            # a container is getting ready by now; the log has a processor for itself
-            recording = recording or self._begin_decision(road)
+            nonlocal recorded
+            if recording is None:
+                raise RuntimeError("a call whose decision nobody asked to be recorded")
             road.decision = recording.wait()
             recorded = self._clock.steady()
-            self._metrics.phase("record", recorded - before)
+            self._metrics.phase("record", recorded - asked)
             road.executed = True  # or it may have been, whatever happens from here on
 
         try:
@@ -234,6 +240,7 @@ class Runner:
                     request_id=road.call.request_id,
                     level=road.level,
                     control=road.ticket.control,
+                    ask=ask,
                     clear=clear,
                 )
             )

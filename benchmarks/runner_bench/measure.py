@@ -18,6 +18,8 @@ from benchmarks.runner_bench.variant import NotAvailable, TurnedAway, Variant
 
 QUIET = 0.15
 """The share of the processors that may be busy when the machine counts as settled."""
+BEGIN_SECONDS = 0.2
+"""What goes on after a call may begin that much later: a pool looks every tenth of a second."""
 SETTLE_SECONDS = 1.5
 """The longest wait for that; a machine that others use never settles."""
 WARM_UP = 3
@@ -36,6 +38,7 @@ def _jiffies() -> tuple[int, int]:
 
 def settle(limit: float = SETTLE_SECONDS) -> None:
     """Wait until the processors are quiet, at most `limit` seconds."""
+    time.sleep(BEGIN_SECONDS)
     end = time.monotonic() + limit
     busy, total = _jiffies()
     while time.monotonic() < end:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.runner_bench import job
+from benchmarks.runner_bench.load import Connection
 from benchmarks.runner_bench.variant import NotAvailable, TurnedAway, Variant
 from runner.sandbox import Job, Sandbox
 from runner.sandbox.cell import CellSandbox
@@ -60,28 +61,39 @@ def request_body(version: str = "1.0.0") -> str:
 
 
 class Client(threading.local):
-    """A caller: one kept-alive connection for each thread."""
+    """A caller: kept-alive connections for each thread."""
 
     def __init__(self, port: int, token: str) -> None:
         self.port, self.token = port, token
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._connections: dict[str, Connection] = {}
+        self._library = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     def get(self, path: str) -> int:
         """Return the status of a GET."""
         try:
-            self._connection.request("GET", path)
-            answer = self._connection.getresponse()
+            self._library.request("GET", path)
+            answer = self._library.getresponse()
             answer.read()
         except (OSError, http.client.HTTPException):
-            self._connection.close()
+            self._library.close()
             return 0
         return answer.status
 
     def invoke(self, version: str = "1.0.0") -> dict[str, Any]:
         """Do the job; return the whole reply, whose receipt was not verified."""
-        self._connection.request("POST", INVOCATIONS, request_body(version), self._headers)
-        reply: dict[str, Any] = json.loads(self._connection.getresponse().read())
+        connection = self._connections.get(version)
+        if connection is None:
+            body = request_body(version)
+            connection = Connection(self.port, self.token, INVOCATIONS, body)
+            self._connections[version] = connection
+        reply: dict[str, Any] = json.loads(connection.exchange()[1])
+        return reply
+
+    def invoke_by_library(self) -> dict[str, Any]:
+        """As `invoke`, by Python's `http.client`."""
+        self._library.request("POST", INVOCATIONS, request_body(), self._headers)
+        reply: dict[str, Any] = json.loads(self._library.getresponse().read())
         return reply
 
 
@@ -189,20 +201,26 @@ class Http(Variant):
             yield
 
     def worker(self) -> tuple[str, dict[str, Any]]:
-        if self._client is None:
-            raise RuntimeError("the service is not open")
         return "http", {
-            "port": self._client.port,
-            "token": self._client.token,
+            "port": self.client.port,
+            "token": self.client.token,
             "path": INVOCATIONS,
             "body": request_body(),
             "wanted": f'"result":{strictjson.dumps(job.EXPECTED).decode()}',
         }
 
     def call(self) -> None:
+        self.take(self.client.invoke())
+
+    @property
+    def client(self) -> Client:
+        """The caller."""
         if self._client is None:
             raise RuntimeError("the service is not open")
-        reply = self._client.invoke()
+        return self._client
+
+    def take(self, reply: dict[str, Any]) -> None:
+        """Look whether a reply is the job's, from where it must come from."""
         if reply["status"] == "unavailable":
             raise TurnedAway(json.dumps(reply["error"]))
         if reply["status"] != "ok":
@@ -211,6 +229,17 @@ class Http(Variant):
         ran = tuple(reply["sandbox"][name] for name in ("level", "runtime", "driver"))
         if ran != self._ran or not reply["receipt"]["checkpoint"]:
             raise RuntimeError(f"the call ran at {ran}, or has no receipt")
+
+
+class ByLibrary(Variant):
+    """The service of another variant, which is open, called by Python's `http.client`."""
+
+    def __init__(self, name: str, other: Http) -> None:
+        super().__init__(name, f"{other.title}; the caller uses http.client")
+        self._other = other
+
+    def call(self) -> None:
+        self._other.take(self._other.client.invoke_by_library())
 
 
 class Alone(Variant):
@@ -307,15 +336,18 @@ def services(image: str) -> list[Variant]:
     """
     chosen = choose_driver(image).driver
     by = f", driver {chosen}"
+    warm, cell = (_container("http_warm", by, image, chosen), _cell("cell_warm", by, image, chosen))
     variants: list[Variant] = [
-        _container("http_warm", by, image, chosen),
+        warm,
         Alone("pool", f"the pool of warm containers alone, without the service{by}",
               lambda: _pool(image, chosen), level="container", clients=(2, 4)),
-        _cell("cell_warm", by, image, chosen),
+        cell,
         Alone("cells", f"the cells alone, without the service{by}",
               lambda: _cells(image, chosen), level="cell", clients=(2, 4)),
         Http("gvisor_warm", "Sealgate over HTTP, a warm gVisor container each call",
              Deployment(image, {"runtime": "runsc"}), level="container", runtime="runsc"),
+        ByLibrary("http_warm_library", warm),
+        ByLibrary("cell_warm_library", cell),
     ]  # fmt: skip
     if chosen == "engine":
         names = (

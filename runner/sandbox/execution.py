@@ -41,8 +41,10 @@ class Job:
         request_id: marks the container, for the operator.
         level: the isolation level that the policy names.
         control: ends the call while it is under way.
-        clear: called once there is a place for the call, and before anything of the plugin runs;
-            it returns when the call may begin, and raises if it must not.
+        ask: called once there is a place for the call: begins what `clear` waits for, and does not
+            wait itself.
+        clear: called after `ask`, and before anything of the plugin runs; it returns when the call
+            may begin, and raises if it must not.
     """
 
     wheel: bytes
@@ -53,6 +55,7 @@ class Job:
     request_id: str
     level: Level = "container"
     control: Control = field(default_factory=Control, repr=False, compare=False)
+    ask: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
     clear: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
 
     def request(self) -> Request:

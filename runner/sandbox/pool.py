@@ -140,6 +140,8 @@ class Pool(Generic[C]):
         self._settings = settings
         self._changed = threading.Condition()
         self._closed = False
+        self._lookout = False
+        """Whether one of the starters looks from time to time; the others wait to be told."""
         self._shelves: dict[Hardening, _Shelf[C]] = {default: _Shelf(settings.floor)}
         self._threads = [
             threading.Thread(target=self._work, name=f"sandbox-pool-{number}", daemon=True)
@@ -290,10 +292,22 @@ class Pool(Generic[C]):
                     hardening = self._next()
                     if hardening is not None:
                         break
-                    self._changed.wait(self._pause())
+                    self._rest()
                 shelf = self._shelves[hardening]
                 shelf.starting += 1
+                self._changed.notify_all()  # another one is the lookout now, or has work as well
             self._start_one(hardening, shelf)
+
+    def _rest(self) -> None:
+        """Wait until there may be something to do; the lock is held."""
+        if self._lookout:
+            self._changed.wait()
+            return
+        self._lookout = True
+        try:
+            self._changed.wait(self._pause())
+        finally:
+            self._lookout = False
 
     def _pause(self) -> float:
         """Return for how long there is nothing to do, unless something changes."""

@@ -149,6 +149,7 @@ class Sandbox:
             with job.control.attached(container.kill):
                 request = job.request()
                 waited = time.monotonic() - began
+                job.ask()
                 container.prepare(request)
                 job.clear()
                 job.control.check()

@@ -142,6 +142,7 @@ class RecordingSandbox:
         self.behave: Callable[[Job], Execution] = executed
 
     def execute(self, job: Job) -> Execution:
+        job.ask()
         job.clear()
         if job.control.stopped:
             return executed(job, status="stopped", result=None, usage=Usage(0.0))

@@ -132,6 +132,7 @@ class CellContainer:
         self,
         request: Request,
         control: Control | None = None,
+        ask: Callable[[], None] = lambda: None,
         clear: Callable[[], None] = lambda: None,
     ) -> Response:
         """Send one call and wait for its response; safe to use from several threads.
@@ -139,6 +140,7 @@ class CellContainer:
         Args:
             request: the call.
             control: ends this call, and no other one in the container.
+            ask: begins what `clear` waits for; called when all that can be sent before is at hand.
             clear: returns when the call may begin, or raises if it must not, which is raised.
                 Until then a cell has all but the arguments.
 
@@ -159,6 +161,7 @@ class CellContainer:
         try:
             # where others are at it, two wake-ups cost them more than they bring this one
             held = self._stream.alone(pending)
+            ask()
             if held:
                 self._stream.send(frame)
             clear()

@@ -274,10 +274,10 @@ class Conversation:
             if self._waiting or self._leader is not None:
                 return True
             heard = self.reader.pending
+            if not heard and not self._incoming.poll(0):
+                return True
             try:
                 heard = heard or len(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-            except BlockingIOError:
-                return True
             except OSError:
                 heard = 0
             if heard:

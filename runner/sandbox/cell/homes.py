@@ -77,7 +77,7 @@ class Home:
                 self.used = time.monotonic()
                 if self._closed:
                     raise unavailable("cells-closed", "the sandbox takes no more calls")
-                self._retire()
+                self._retire(look=True)
                 if self._current is None and self._next is not None:
                     self._current, self._next = self._next, None
                     self._running.setdefault(self._current, 0)
@@ -135,15 +135,18 @@ class Home:
             self._starting = True
             threading.Thread(target=self._begin_quietly, name="cells-renewal", daemon=True).start()
 
-    def _retire(self) -> None:
-        """Take the current container out of use if its time has come; the lock is held."""
+    def _retire(self, *, look: bool) -> None:
+        """Take the current container out of use if its time has come; the lock is held.
+
+        With `look`, also if its stream says so; whoever takes it looks.
+        """
         for name in ("_next", "_current"):
             container: CellContainer | None = getattr(self, name)
             if container is None:
                 continue
             running = self._running.get(container, 0)
             if (
-                not container.alive()
+                (not container.alive() if look else container.surprise)
                 # calls that have a cell are counted before they are sent
                 or container.calls + running >= self._renewal.calls + container.cells
                 or time.monotonic() - container.born >= self._renewal.seconds
@@ -158,7 +161,7 @@ class Home:
         with self._changed:
             self.used = time.monotonic()
             self._running[container] -= 1
-            self._retire()
+            self._retire(look=False)
             if self._running.get(container) == 0 and container is not self._current:
                 del self._running[container]
                 self._bury(container)

@@ -293,7 +293,7 @@ class CellSandbox:
             return verdict.Context(job.limits, seconds, told, waited)
 
         try:
-            response = container.call(request, job.control, clear)
+            response = container.call(request, job.control, job.ask, clear)
         except CallStopped:
             unbegun = verdict.Context(job.limits, 0.0, told, waited)
             return verdict.without_response("stopped", verdict.NOT_BEGUN, unbegun)

@@ -41,14 +41,29 @@ EXIT_NO_CELLS = 73
 EXIT_NO_ZYGOTE = 74
 
 
-def _read(fd: int, count: int) -> bytes:
-    data = bytearray()
-    while len(data) < count:
-        chunk = os.read(fd, min(CHUNK, count - len(data)))
-        if not chunk:
-            os._exit(EXIT_END_OF_INPUT)
-        data += chunk
-    return bytes(data)
+class Inlet:
+    """What the runner sends; it is read in as few pieces as it comes in."""
+
+    def __init__(self, fd: int) -> None:
+        """Take the descriptor, of which nothing has been read."""
+        self.fd = fd
+        self._data = bytearray()
+
+    @property
+    def pending(self) -> bool:
+        """Whether something was read that nobody has taken: a frame, or how one begins."""
+        return bool(self._data)
+
+    def take(self, count: int) -> bytes:
+        """Return that many bytes, once they are there; where they end before, so does PID 1."""
+        while len(self._data) < count:
+            chunk = os.read(self.fd, CHUNK)
+            if not chunk:
+                os._exit(EXIT_END_OF_INPUT)
+            self._data += chunk
+        taken = bytes(self._data[:count])
+        del self._data[:count]
+        return taken
 
 
 def _write(fd: int, data: bytes) -> None:
@@ -62,14 +77,14 @@ class Supervisor:
 
     def __init__(
         self,
-        stdin: int,
+        inlet: Inlet,
         stdout: int,
         control: socket.socket,
         proc: int,
         limits: CellLimits,
         meters: Meters,
     ) -> None:
-        self._stdin = stdin
+        self._inlet = inlet
         self._stdout = stdout
         self._outlet = Outlet(stdout)
         self._control = control
@@ -77,7 +92,7 @@ class Supervisor:
         self._limits = limits
         self._meters = meters
         self._poll = select.poll()
-        self._poll.register(stdin, select.POLLIN)
+        self._poll.register(inlet.fd, select.POLLIN)
         self._poll.register(control, select.POLLIN)
         self._cells: dict[int, Cell] = {}
         self._by_fd: dict[int, Cell] = {}
@@ -122,9 +137,9 @@ class Supervisor:
         """Wait for something to happen, at most that long, and handle it."""
         milliseconds = None if seconds is None else int(seconds * 1000) + 1
         for fd, _ in self._poll.poll(milliseconds):
-            if fd == self._stdin:
+            if fd == self._inlet.fd:
                 self._take_frame()
-                while select.select([self._stdin], [], [], 0)[0]:
+                while self._inlet.pending:
                     self._take_frame()  # a call and its arguments may come together
             elif fd == self._control.fileno():
                 self._take_report()
@@ -134,7 +149,7 @@ class Supervisor:
             self._begin(self._queue.pop(0))
 
     def _take_frame(self) -> None:
-        start = _read(self._stdin, cell_protocol.CANCEL.size)
+        start = self._inlet.take(cell_protocol.CANCEL.size)
         magic, number = cell_protocol.CANCEL.unpack(start)
         if magic == cell_protocol.CANCEL_MAGIC:
             self._cancel(number)
@@ -144,21 +159,21 @@ class Supervisor:
             self._take_call(start)
 
     def _take_call(self, start: bytes) -> None:
-        rest = _read(self._stdin, cell_protocol.CALL.size - len(start))
+        rest = self._inlet.take(cell_protocol.CALL.size - len(start))
         header = cell_protocol.CALL.unpack(start + rest)
         if not Call.well_formed(header):
             os._exit(EXIT_BAD_REQUEST)
         call = Call(header)
-        call.names = _read(self._stdin, call.module + call.name)
+        call.names = self._inlet.take(call.module + call.name)
         self._queue.append(call)
 
     def _go(self, number: int, start: bytes) -> None:
         """Take the arguments of a call, with which it begins."""
-        rest = _read(self._stdin, cell_protocol.GO.size - len(start))
+        rest = self._inlet.take(cell_protocol.GO.size - len(start))
         length = cell_protocol.GO.unpack(start + rest)[2]
         if length > protocol.MAX_ARGUMENTS:
             os._exit(EXIT_BAD_REQUEST)
-        arguments = _read(self._stdin, length)
+        arguments = self._inlet.take(length)
         cell = self._cell_of(number)
         call = cell.call if cell else next((c for c in self._queue if c.number == number), None)
         if call is None:
@@ -330,10 +345,11 @@ def main(steps: Steps | None = None) -> NoReturn:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     cell_zygote.warm_up()
     _write(stdout, protocol.READY)
-    header = cell_protocol.SETUP.unpack(_read(stdin, cell_protocol.SETUP.size))
+    inlet = Inlet(stdin)
+    header = cell_protocol.SETUP.unpack(inlet.take(cell_protocol.SETUP.size))
     if not _well_formed(header):
         os._exit(EXIT_BAD_REQUEST)
-    program, wheel = _read(stdin, header[2]), _read(stdin, header[1])
+    program, wheel = inlet.take(header[2]), inlet.take(header[1])
     _, _, _, memory, processes, cells, cpu, output, files, file, tmp, inodes = header
     limits = CellLimits(memory, processes, cpu, output, files, file, tmp, inodes)
     meters = Meters()
@@ -368,6 +384,6 @@ def main(steps: Steps | None = None) -> NoReturn:
     gc.collect()
     gc.freeze()
     gc.disable()
-    supervisor = Supervisor(stdin, stdout, ours, proc, limits, meters)
+    supervisor = Supervisor(inlet, stdout, ours, proc, limits, meters)
     supervisor.start()
     supervisor.serve()

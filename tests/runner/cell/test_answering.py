@@ -13,7 +13,7 @@ import pytest
 
 from runner.sandbox.harness import cell_protocol, protocol
 from runner.sandbox.harness.cell_calls import Call, Cell
-from runner.sandbox.harness.cell_init import Supervisor
+from runner.sandbox.harness.cell_init import Inlet, Supervisor
 from runner.sandbox.harness.cell_steps import CellLimits
 from runner.sandbox.harness.meters import Meters
 
@@ -55,7 +55,7 @@ def test_a_cell_is_killed_before_its_answer_leaves_and_closed_after_it() -> None
         header = (cell_protocol.CALL_MAGIC, 7, 2, 1, 1, 1000, 0, bytes(16), b"n" * 32)
         cell.call = Call(header)
         cell._answer += protocol.ANSWER.pack(protocol.RESULT, 1) + b"1"
-        supervisor = Supervisor(stdin, stdout, ours, proc, LIMITS, cast(Meters, _Meters()))
+        supervisor = Supervisor(Inlet(stdin), stdout, ours, proc, LIMITS, cast(Meters, _Meters()))
         outlet = _Outlet(cell, watch)
         supervisor._outlet = outlet  # type: ignore[assignment]
         supervisor._running[1] = cell

@@ -6,6 +6,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +91,20 @@ def test_nor_does_what_has_the_name_of_a_module_of_ours(place: Sandbox | CellSan
     assert (execution.status, execution.stdout) == ("ok", "")
 
 
-def test_a_call_that_may_not_begin_never_does(place: Sandbox | CellSandbox) -> None:
+def test_it_is_asked_for_once_and_then_waited_for(place: Sandbox | CellSandbox) -> None:
+    called: list[str] = []
+    told = {name: partial(called.append, name) for name in ("ask", "clear")}
+    execution = place.execute(at(place, job(SOURCE), **told))
+    assert (execution.status, called) == ("ok", ["ask", "clear"])
+
+
+@pytest.mark.parametrize("which", ["ask", "clear"])
+def test_a_call_that_may_not_begin_never_does(place: Sandbox | CellSandbox, which: str) -> None:
     def refuse() -> None:
         raise RuntimeError("no record")
 
     with pytest.raises(RuntimeError, match="no record"):
-        place.execute(at(place, job(SOURCE), clear=refuse))
+        place.execute(at(place, job(SOURCE), **{which: refuse}))
     # and the container that had its bytes takes no other call
     again = place.execute(at(place, job("def run(arguments):\n    return 2\n")))
     assert (again.status, again.result) == ("ok", 2)
