@@ -22,7 +22,6 @@ BEGIN_SECONDS = 0.2
 """What goes on after a call may begin that much later: a pool looks every tenth of a second."""
 SETTLE_SECONDS = 1.5
 """The longest wait for that; a machine that others use never settles."""
-WARM_UP = 3
 ROOT = Path(__file__).parents[2]
 
 Say = Callable[[str], None]
@@ -81,7 +80,7 @@ def open_all(
         mine = ExitStack()
         try:
             mine.enter_context(variant.open())
-            for _ in range(min(WARM_UP, variant.calls or WARM_UP)):
+            for _ in range(min(variant.warm_up, variant.calls or variant.warm_up)):
                 variant.call()
         except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
             mine.close()

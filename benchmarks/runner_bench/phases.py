@@ -82,7 +82,7 @@ class Phases:
             (desk_module, "kept", "answer"),
             (Front, "__call__", "total"),
             (MerkleLog, "append_many", "append"),
-            (service_module.Call, "with_arguments", "arguments"),
+            (service_module.Call, "take_arguments", "arguments"),
         ]
         for owner, attribute, name in places:
             setattr(owner, attribute, self.timed(getattr(owner, attribute), name))

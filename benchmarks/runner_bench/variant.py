@@ -26,6 +26,7 @@ class Variant:
         name: the key in the result file.
         title: what it is, for people.
         calls: how many calls at most; None is as many as every other variant.
+        warm_up: how many calls are made before the first that is measured.
         settles: whether something goes on in the background after a call (a container that is
             replaced or removed), for which the next measurement waits.
         clients: with how many threads at once the sustained rate is measured; () is not at all.
@@ -34,6 +35,7 @@ class Variant:
     name: str
     title: str
     calls: int | None = None
+    warm_up: int = 3
     settles: bool = True
     clients: tuple[int, ...] = ()
     details: dict[str, Any] = field(default_factory=dict)

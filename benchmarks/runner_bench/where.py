@@ -15,11 +15,9 @@ from pathlib import Path
 
 from benchmarks.runner_bench.measure import percentile, settle
 from benchmarks.runner_bench.phases import NAMES
-from benchmarks.runner_bench.service import Deployment
+from benchmarks.runner_bench.service import WARM_UP, Deployment
 from runner.sandbox.engine import Engine
 from runner.sandbox.image import ensure
-
-WARM_UP = 5
 
 
 def main() -> None:
@@ -36,7 +34,8 @@ def main() -> None:
         file = Path(folder) / "phases.json"
         with Deployment(image, sandbox, plugin, phases=file).run() as client:
             for number in range(WARM_UP + options.calls):
-                settle(1.0)
+                if number >= WARM_UP:
+                    settle(1.0)
                 start = time.perf_counter()
                 reply = client.invoke()
                 taken = time.perf_counter() - start
