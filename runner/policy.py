@@ -82,7 +82,7 @@ class Caller:
         expires: when its token, or the caller itself, ends, aware, or None.
         may_read_audit: whether it may read entries of the audit log.
         calls_per_minute: its bound in a minute, or None.
-        calls_at_once: its bound of calls under way at one time, or None.
+        calls_at_once: its bound of calls under way at one time; None for the default.
     """
 
     name: str

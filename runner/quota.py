@@ -2,8 +2,9 @@
 
 Three bounds, each answered before anything is decided or recorded as a call: calls of one caller
 in a minute and at one time (429, the caller's own doing), and calls of all callers at one time
-(503, nobody's fault). Rates are kept in memory: a restart forgets them, which errs towards the
-caller for one minute.
+(503, nobody's fault). A caller whose policy entry does not say how many it may have at one time may
+have three quarters of all places, so that others always find some. Rates are kept in memory: a
+restart forgets them, which errs towards the caller for one minute.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Quotas:
     def __init__(self, at_once: int, steady: Callable[[], float] = time.monotonic) -> None:
         """Take the bound of all calls under way at one time, and the clock, in seconds."""
         self._at_once = at_once
+        self._own_at_once = max(1, at_once * 3 // 4)
         self._steady = steady
         self._lock = threading.Lock()
         self._ended = threading.Condition(self._lock)
@@ -96,8 +98,8 @@ class Quotas:
                     503,
                     5,
                 )
-            own, most = self._running[caller.name], caller.calls_at_once
-            if most is not None and own >= most:
+            own, most = self._running[caller.name], caller.calls_at_once or self._own_at_once
+            if own >= most:
                 raise OverQuota(
                     problem(
                         "quota.at-once",

@@ -5,11 +5,17 @@ from __future__ import annotations
 import itertools
 import re
 import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
+from runner.app import CALLS_AT_ONCE
 from runner.policy import Caller
 from runner.quota import OverQuota, Quotas
+from runner.setup import make_caller_token
 from tests.runner.kit import Site, codes
 from tests.runner.underway import Gate
 
@@ -23,6 +29,13 @@ BODY = {
 
 def caller(**bounds: int) -> Caller:
     return Caller("demo", "ab" * 32, (), **bounds)
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def test_a_caller_has_so_many_calls_in_a_minute(site: Site) -> None:
@@ -90,6 +103,54 @@ def test_the_runner_takes_on_so_many_calls_in_all() -> None:
             raise AssertionError("a second call was taken on")
     assert (refused.value.code, refused.value.problem.code) == (503, "quota.full")
     assert quotas.running == 0
+
+
+def fill(quotas: Quotas, who: Caller, held: ExitStack) -> tuple[int, OverQuota]:
+    """Take places until one is refused; return how many there were, and the refusal."""
+    for taken in itertools.count():
+        try:
+            held.enter_context(quotas.slot(who))
+        except OverQuota as refused:
+            return taken, refused
+    raise AssertionError("no bound")
+
+
+def test_one_caller_cannot_take_every_place() -> None:
+    quotas = Quotas(CALLS_AT_ONCE)
+    with ExitStack() as held:
+        taken, refused = fill(quotas, caller(), held)
+        assert (taken, refused.code, refused.problem.code) == (18, 429, "quota.at-once")
+        assert (refused.problem.value, refused.problem.expected) == (
+            "18 calls",
+            "at most 18 at one time",
+        )
+        others, full = fill(quotas, Caller("other", "cd" * 32, ()), held)
+        assert (others, full.code, full.problem.code) == (6, 503, "quota.full")
+    assert quotas.running == 0
+
+
+@pytest.mark.parametrize(("said", "taken", "code"), [
+    (2, 2, "quota.at-once"), (20, 20, "quota.at-once"), (100, 24, "quota.full"),
+])  # fmt: skip
+def test_the_policy_s_word_counts_as_it_is(said: int, taken: int, code: str) -> None:
+    with ExitStack() as held:
+        found, refused = fill(Quotas(CALLS_AT_ONCE), caller(calls_at_once=said), held)
+    assert (found, refused.problem.code) == (taken, code)
+
+
+def test_a_caller_of_a_real_runner_leaves_places_to_others(site: Site, gate: Gate) -> None:
+    second = make_caller_token()
+    site.policy["callers"].append(
+        {**site.policy["callers"][0], "name": "second", "token_sha256": second.sha256}
+    )
+    with site.runner() as calls, ThreadPoolExecutor(CALLS_AT_ONCE) as threads:
+        of_one = [threads.submit(calls.post, BODY) for _ in range(18)]
+        until(lambda: calls.service.quotas.running == 18)
+        assert codes(calls.post(BODY).get_json()) == ["quota.at-once"]
+        of_other = threads.submit(calls.post, BODY, token=second.token)
+        until(lambda: calls.service.quotas.running == 19)
+        gate.opened.set()
+        assert {each.result().status_code for each in [*of_one, of_other]} == {200}
 
 
 def test_a_place_is_given_back_whatever_happens() -> None:
