@@ -20,7 +20,9 @@ DEFAULT_MAX_BYTES = 1 << 20
 DEFAULT_MAX_DEPTH = 64
 MAX_INTEGER_DIGITS = 4000
 
-_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_TOKENS = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[\[\]{}]', re.DOTALL)
+"""Strings and brackets. Every quote begins a match, also where its string has no end: else each
+quote in such a string would be tried anew, and all of the rest be read for each."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
