@@ -75,6 +75,7 @@ def container_profile(base: str | None = None) -> str:
             (0, "SCMP_CMP_EQ", cell_steps.CLONE_NEWUSER | cell_steps.CLONE_NEWNET, 0),
         ),
         _when(["pidfd_open", "pidfd_send_signal"], "to end a cell, and never another process"),
+        _when(["sendmsg", "recvmsg"], "a berth hands a cell's pipes to PID 1"),
         _when(["mount", "umount2", "pivot_root"], "in namespaces of PID 1 and of cells"),
         _when(["capset"], "to give capabilities up"),
         _when(
