@@ -288,8 +288,9 @@ class Audit:
                 continue
             try:
                 entries = owed + [waiting.entry for waiting in batch]
+                self._files.check()
                 start = self._log.append_many(entries).start
-                self._files.check()  # only what stands in the right file counts
+                self._files.check()
                 tail = self._log.tail
                 if tail is None:
                     raise RuntimeError("an append without a tail")

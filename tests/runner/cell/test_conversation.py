@@ -96,7 +96,7 @@ def test_a_call_that_may_not_begin_yet_is_not_asked_to_read(
     def clear() -> None:
         assert recorded.wait(2 * SOON)
 
-    held = pool.submit(peer.container.call, request(), None, clear)
+    held = pool.submit(peer.container.call, request(), clear=clear)
     assert peer.next_begun(peer.some(cell_protocol.CANCEL.size)) is None
     (first, second), got = calls(peer, pool, 2)
     for future, (number, nonce, _) in zip((first, second), got, strict=True):
@@ -274,7 +274,7 @@ def test_a_call_that_may_not_begin_is_withdrawn(peer: Peer, pool: ThreadPoolExec
     def refuse() -> None:
         raise RuntimeError("no record")
 
-    refused = pool.submit(peer.container.call, request(), None, refuse)
+    refused = pool.submit(peer.container.call, request(), clear=refuse)
     assert peer.next_begun(peer.some(cell_protocol.CANCEL.size)) is None
     number = peer.next_cancel()  # and its arguments were not sent
     nonce = peer.called.pop(number)
