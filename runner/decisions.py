@@ -30,7 +30,7 @@ from runner.policy import Caller, Policy
 from runner.records import Call, Origin
 from runner.revocations import cooldown
 from runner.revocations.guard import Guard
-from runner.sandbox.execution import DriverName, Level
+from runner.sandbox.execution import HOST_IMAGE, DriverName, Level
 from trust import strictjson
 from trust.errors import Problem
 from trust.outcomes import Failed, Incomplete, Passed
@@ -157,7 +157,8 @@ class Decisions:
         """Return what the record of a decision says of where the call is to run."""
         driver = (self._driver or policy.driver) if level == "container" else policy.driver
         if driver == "subprocess":
-            return {"runtime": "bubblewrap", "level": "subprocess", "driver": driver}
+            told = {"runtime": "bubblewrap", "level": "subprocess", "driver": driver}
+            return {**told, "image": HOST_IMAGE}
         return {"runtime": policy.runtime, "level": level, "driver": driver}
 
     def _version(self, policy: Policy, caller: Caller, request: InvocationRequest) -> str:

@@ -24,6 +24,9 @@ Status = Literal[
 DriverName = Literal["engine", "oci", "subprocess"]
 """What makes containers: a Docker engine, or the OCI runtime called directly."""
 
+HOST_IMAGE = "host"
+"""In place of an image's id, where calls run on this machine's own Python and libraries."""
+
 Level = Literal["container", "cell"]
 """A container for each call, or a cell for each call in the container of its plugin version."""
 
@@ -91,7 +94,7 @@ class Job:
             "level": "subprocess" if driver == "subprocess" else self.level,
             "driver": driver,
             "runtime": runtime,
-            "image": image,
+            "image": HOST_IMAGE if driver == "subprocess" else image,
             "limits": asdict(self.limits),
             "hardening": hardening,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.main import RunnerSettings, open_service
+from runner.records import check
 from runner.sandbox import Sandbox
 from runner.sandbox.bubblewrap import command as bubblewrap
 from runner.sandbox.bubblewrap import driver
@@ -52,10 +54,15 @@ def test_it_runs_calls_and_is_said_in_record_and_reply(site: Site, no_engine: No
     assert reply["status"] == "ok", reply
     assert reply["result"] == {"greeting": "Hello, Ada!"}
     assert reply["sandbox"]["driver"] == reply["sandbox"]["level"] == "subprocess"
+    assert reply["sandbox"]["image"] == "host"
     assert "memory of all processes together" in reply["sandbox"]["hardening"]["not_held"]
-    decision, _ = site.records()
+    decision, outcome = site.records()
+    assert decision["sandbox"]["image"] == outcome["sandbox"]["image"] == "host"
+    assert (check(decision), check(outcome)) == ((), ())
     assert decision["sandbox"]["driver"] == decision["sandbox"]["level"] == "subprocess"
     assert decision["sandbox"]["runtime"] == "bubblewrap"
+    decision["sandbox"]["level"] = "container"
+    assert check(decision), "a container is of the pinned image"
 
 
 @pytest.mark.docker
@@ -173,9 +180,37 @@ def test_a_plugin_of_one_process_runs(fallback: Sandbox) -> None:
 
 def test_the_driver_says_what_it_does_not_hold(fallback: Sandbox) -> None:
     told = fallback.driver.summary(Hardening())
-    assert told["not_held"][:3] == list(driver.NOT_HELD)
+    assert told["not_held"][:-1] == list(driver.NOT_HELD)
     assert "tmpfs" not in told
     assert "nano_cpus" not in told
+
+
+def test_the_docs_have_the_same_list() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    table = page.partition("| not held by the fallback | in a container |")[2].partition("\n\n")[0]
+    rows = {line.strip("| ").replace("`", "") for line in table.splitlines()[2:]}
+    known = [*driver.NOT_HELD, driver.PROCESSES_NOT_EXACT]
+    assert len(rows) == len(known)
+    for sentence in known:
+        assert any(row.startswith(sentence) for row in rows), sentence
+
+
+def test_what_it_is_said_not_to_hold_it_does_not(fallback: Sandbox) -> None:
+    source = """
+import os, sys, subprocess
+def run(arguments):
+    with open("/tmp/x", "w") as file:
+        file.write("#!/bin/sh\\necho ran")
+    os.chmod("/tmp/x", 0o755)
+    return [subprocess.run(["/tmp/x"], capture_output=True).stdout.decode(), sys.version]
+"""
+    execution = run(fallback, source)
+    assert execution.status == "ok", execution
+    host = subprocess.run(
+        ["/usr/bin/python3", "-c", "import sys; print(sys.version)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert execution.result == ["ran\n", host.stdout.strip()]
 
 
 def test_nothing_is_left(fallback: Sandbox) -> None:

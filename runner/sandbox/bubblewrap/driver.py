@@ -34,8 +34,14 @@ NOT_HELD: Final = (
     "memory of all processes together",
     "processor time of all processes together, but for the wall clock",
     "number of files in /tmp",
+    "noexec on /tmp",
+    "a root without setuid files",
+    "the pinned image",
 )
-"""What no record may claim of this driver."""
+"""What no record may claim of this driver, of every runner's; docs/sandbox.md says more of each."""
+PROCESSES_NOT_EXACT: Final = "number of processes, to within one"
+PROCESSES_NOT_HELD: Final = "number of processes"
+"""The one of a runner that is root, and gives each call a user of its own, and of any other."""
 
 
 def _refuse(what: str, value: object, expected: str, advice: str) -> SandboxUnavailable:
@@ -121,11 +127,10 @@ class SubprocessDriver:
         told = hardening.summary()
         for absent in ("nano_cpus", "auto_remove", "log_driver", "ipc", "swap", "tmpfs"):
             del told[absent]
-        missing = list(NOT_HELD)
-        if not self._own_users:
-            del told["pids"]
-            missing.append("number of processes")
-        return {**told, "not_held": missing}
+        if self._own_users:
+            return {**told, "not_held": [*NOT_HELD, PROCESSES_NOT_EXACT]}
+        del told["pids"]
+        return {**told, "not_held": [*NOT_HELD, PROCESSES_NOT_HELD]}
 
     def start(self, hardening: Hardening, request_id: str = "") -> OciContainer:
         """Start a process and wait until its supervisor is ready.
