@@ -55,6 +55,14 @@ REQUEST_SCHEMA: dict[str, Any] = {
             "description": "Valid against the method's `arguments` schema.",
             "type": "object",
         },
+        "timeout_seconds": {
+            "description": "How long the caller is willing to wait, from when the runner takes the "
+            "request on: for a container as well as for the call's end. It shortens what the "
+            "plugin's manifest grants, and extends nothing.",
+            "type": "number",
+            "minimum": 0.001,
+            "maximum": 3600,
+        },
     },
 }
 _compiled = CompiledSchema(REQUEST_SCHEMA)
@@ -62,12 +70,13 @@ _compiled = CompiledSchema(REQUEST_SCHEMA)
 
 @dataclass(frozen=True, slots=True)
 class InvocationRequest:
-    """One call that somebody asks for."""
+    """One call that somebody asks for; `timeout_seconds` is how long that one waits at most."""
 
     plugin: str
     method: str
     arguments: Mapping[str, Any]
     version: str | None = None
+    timeout_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,5 +140,11 @@ def parse_request(body: bytes) -> Passed[InvocationRequest] | Failed:
     if problems:
         return Failed(problems)
     return Passed(
-        InvocationRequest(data["plugin"], data["method"], data["arguments"], data.get("version"))
+        InvocationRequest(
+            data["plugin"],
+            data["method"],
+            data["arguments"],
+            data.get("version"),
+            data.get("timeout_seconds"),
+        )
     )

@@ -30,6 +30,7 @@ from runner.policy import Caller, Policy
 from runner.records import Call, Origin
 from runner.revocations import cooldown
 from runner.revocations.guard import Guard
+from runner.sandbox.deadline import Deadline
 from runner.sandbox.execution import HOST_IMAGE, DriverName, Level
 from trust import strictjson
 from trust.errors import Problem
@@ -51,6 +52,7 @@ class Road:
     """How far a call has come; one policy holds for all of it.
 
     `arguments` are in canonical form, and `level` is where they go; both are set by the decision.
+    `deadline` is the caller's, if it named one.
     """
 
     call: Call
@@ -62,6 +64,7 @@ class Road:
     executed: bool = False
     arguments: bytes = b""
     level: Level = "container"
+    deadline: Deadline | None = None
 
     def evidence(self) -> dict[str, Any] | None:
         """Return the `evidence` member of the reply."""

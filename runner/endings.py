@@ -41,6 +41,9 @@ def judge(
                         advice="do not use this plugin; tell its reviewers")  # fmt: skip
         return "plugin_error", error_of("protocol_error", found.what, (found,)), (found,)
     status: Status = "unavailable" if execution.status == "stopped" else execution.status
+    if execution.deadline is not None:
+        found = _deadline(execution)
+        return status, error_of(status, execution.detail, (found,)), (found,)
     raised = execution.error or {}
     message = str(raised.get("message") or execution.detail or execution.status)
     kind = str(raised.get("type") or execution.status)
@@ -62,6 +65,26 @@ _ADVICE = {
     "resource_limit": "send less work in one call, or ask the author to raise the limit",
     "unavailable": "try again later; the operator should look at the container engine",
 }
+
+
+def _deadline(execution: Execution) -> Problem:
+    """Return what a reply says of a call that its caller's own deadline ended."""
+    if execution.status == "timeout":
+        return problem(
+            "call.deadline",
+            "the call ran until its caller's deadline: it was executed in part, and ended",
+            value=execution.detail,
+            expected="a result within timeout_seconds, which begins with the request",
+            advice="allow more seconds, or send less work in one call",
+        )
+    return problem(
+        "call.deadline",
+        "the caller's deadline passed before there was a container for the call: nothing was "
+        "executed",
+        value=execution.detail,
+        expected="a container or cell, and a durable record, within timeout_seconds",
+        advice="allow more seconds, or try again later",
+    )
 
 
 def not_normalised(name: str) -> Problem:

@@ -41,6 +41,7 @@ from runner.records import Call, Origin
 from runner.revocations.follower import Follower
 from runner.revocations.guard import Guard
 from runner.sandbox import Execution, Job
+from runner.sandbox.deadline import Deadline
 from runner.sandbox.execution import DriverName
 from trust.errors import Problem
 from trust.gate import Gate
@@ -148,6 +149,8 @@ class Runner:
         self, request: InvocationRequest, caller: Caller, request_id: str | None = None
     ) -> InvocationReply:
         """Answer one call of an authenticated caller; `request_id` is a fresh UUID by default."""
+        seconds = request.timeout_seconds
+        deadline = None if seconds is None else Deadline.after(seconds)
         call = Call(
             request_id or str(uuid.uuid4()),
             caller=caller.name,
@@ -157,7 +160,7 @@ class Runner:
         )
         started = self._clock.steady()
         with self.inflight.begin(call.request_id, caller.name) as ticket:
-            road = Road(call, *self._grounds, ticket)
+            road = Road(call, *self._grounds, ticket, deadline=deadline)
             reply = self._travel(road, request, caller, started)
         seconds = self._clock.steady() - started
         self._metrics.phase("total", seconds)
@@ -242,6 +245,7 @@ class Runner:
                     control=road.ticket.control,
                     ask=ask,
                     clear=clear,
+                    deadline=road.deadline,
                 )
             )
         finally:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from runner.sandbox.control import Control
+from runner.sandbox.deadline import Deadline
 from runner.sandbox.frames import Request
 from trust.wheel import Limits
 
@@ -48,6 +49,8 @@ class Job:
             wait itself.
         clear: called after `ask`, and before anything of the plugin runs; it returns when the call
             may begin, and raises if it must not.
+        deadline: until when the caller waits; None: as long as the limits say. It is never more
+            time than they grant.
     """
 
     wheel: bytes
@@ -60,19 +63,37 @@ class Job:
     control: Control = field(default_factory=Control, repr=False, compare=False)
     ask: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
     clear: Callable[[], None] = field(default=lambda: None, repr=False, compare=False)
+    deadline: Deadline | None = None
 
     def request(self) -> Request:
-        """Return the job as it goes into a container."""
+        """Return the job as it goes into a container.
+
+        Raises:
+            TooLate: the caller's deadline has passed.
+        """
         return Request(
             wheel=self.wheel,
             module=self.module,
             qualname=self.qualname,
             arguments=self.arguments,
-            wall_seconds=self.limits.wall_seconds,
+            wall_seconds=self._within_deadline(self.limits.wall_seconds),
             cpu_seconds=self.limits.cpu_seconds,
             output_bytes=self.limits.output_bytes,
             live=self.control.live,
         )
+
+    def _within_deadline(self, seconds: float) -> float:
+        return seconds if self.deadline is None else min(seconds, self.deadline.left())
+
+    def still(self, request: Request) -> Request:
+        """Return the job's request with the time that it has if it begins now.
+
+        Raises:
+            TooLate: none; it must not begin.
+        """
+        if self.deadline is None:
+            return request
+        return replace(request, wall_seconds=self._within_deadline(request.wall_seconds))
 
     def told(
         self,
@@ -142,6 +163,8 @@ class Execution:
         usage: what the call used.
         sandbox: the controls in force: runtime, image, level, limits.
         detail: one sentence about the status, for people.
+        deadline: the caller's own, where that is what ended the call: before it began
+            (`unavailable`) or while it ran (`timeout`).
     """
 
     status: Status
@@ -152,3 +175,4 @@ class Execution:
     usage: Usage
     sandbox: dict[str, Any] = field(default_factory=dict)
     detail: str = ""
+    deadline: Deadline | None = None

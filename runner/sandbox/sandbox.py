@@ -10,6 +10,7 @@ from typing import Any
 from runner.sandbox import drivers, frames, options, verdict
 from runner.sandbox.container import WarmContainer
 from runner.sandbox.control import CallStopped
+from runner.sandbox.deadline import TooLate
 from runner.sandbox.driver import Driver
 from runner.sandbox.errors import NoResponse, SandboxUnavailable
 from runner.sandbox.execution import DriverName, Execution, Job
@@ -39,6 +40,7 @@ class Sandbox:
         self._reaper = Reaper(driver)
         self._grants: dict[Limits, tuple[options.Hardening, dict[str, Any]]] = {}
         self._pool: Pool[WarmContainer] | None = None
+        self._queue_seconds = 0.0 if pool is None else pool.queue_seconds
         if pool is not None:
             default = self._hardening_for(Limits())
             self._pool = Pool(self._start, self._reaper.bury, default, pool)
@@ -122,7 +124,7 @@ class Sandbox:
         """Run one job in a container of its own; never raises for what a plugin or the engine does.
 
         The container has all but the arguments when `job.clear` is called, and no line of the
-        plugin has run; what that raises is raised.
+        plugin has run; what that raises is raised. It does not begin after the job's deadline.
 
         Raises:
             ValueError: the job does not fit the protocol (an empty wheel, a name too long), or is
@@ -134,16 +136,17 @@ class Sandbox:
         told = job.told(self.image, hardening.runtime, summary, driver=self.driver.name)
         began = time.monotonic()
         try:
-            if self._pool is not None:
-                container = self._pool.take(hardening, control=job.control)
-            else:
-                container = self._start(hardening, job.request_id)
+            container = self._take(hardening, job)
+        except TooLate:
+            return self._too_late(job, told, began)
         except CallStopped:
             context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             return verdict.without_response("stopped", verdict.NOT_BEGUN, context)
         except SandboxUnavailable as error:
             context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             detail = f"{error.problem.what}: {error.problem.value}"
+            if job.deadline is not None and job.deadline.passed:
+                return verdict.too_late(job.deadline, context, detail)
             return verdict.without_response("unavailable", detail, context)
         try:
             with job.control.attached(container.kill):
@@ -153,7 +156,9 @@ class Sandbox:
                 container.prepare(request)
                 job.clear()
                 job.control.check()
-                return self._call(container, request, job, told, waited)
+                return self._call(container, job.still(request), job, told, waited)
+        except TooLate:
+            return self._too_late(job, told, began)
         except CallStopped:
             context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             return verdict.without_response("stopped", verdict.NOT_BEGUN, context)
@@ -162,6 +167,23 @@ class Sandbox:
                 self._pool.done(hardening, container)
             else:
                 self._reaper.bury(container)
+
+    def _take(self, hardening: options.Hardening, job: Job) -> WarmContainer:
+        """Return a container for the call; wait for one no longer than its deadline."""
+        if self._pool is None:
+            if job.deadline is not None:
+                job.deadline.left()
+            return self._start(hardening, job.request_id)
+        if job.deadline is None:
+            return self._pool.take(hardening, control=job.control)
+        seconds = min(self._queue_seconds, job.deadline.left())
+        return self._pool.take(hardening, seconds, job.control)
+
+    def _too_late(self, job: Job, told: dict[str, Any], began: float) -> Execution:
+        if job.deadline is None:
+            raise RuntimeError("a call that is too late has a deadline")
+        context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
+        return verdict.too_late(job.deadline, context)
 
     def _call(
         self,
@@ -172,9 +194,11 @@ class Sandbox:
         waited: float,
     ) -> Execution:
         began = time.monotonic()
+        # what leaves the call less time than its plugin was granted
+        deadline = job.deadline if request.wall_seconds < job.limits.wall_seconds else None
 
         def context() -> verdict.Context:
-            return verdict.Context(job.limits, time.monotonic() - began, told, waited)
+            return verdict.Context(job.limits, time.monotonic() - began, told, waited, deadline)
 
         try:
             return verdict.of_response(container.call(request), context())

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from runner.sandbox.deadline import Deadline
 from runner.sandbox.errors import DeadlinePassed, NoResponse, ProtocolViolation
 from runner.sandbox.events import KILLED, Death
 from runner.sandbox.execution import Execution, Status, Usage
@@ -26,12 +27,14 @@ _ERROR_KEYS = {"type", "message", "traceback"}
 @dataclass(frozen=True, slots=True)
 class Context:
     """What the verdict needs beside the response: limits, elapsed seconds, controls in force,
-    and the seconds that passed before there was a container."""
+    the seconds that passed before there was a container, and the caller's deadline where that
+    leaves less time than the limits do."""
 
     limits: Limits
     wall_seconds: float
     sandbox: dict[str, Any]
     waited_seconds: float = 0.0
+    deadline: Deadline | None = None
 
 
 def _error(kind: str, message: str, traceback: str = "") -> dict[str, str]:
@@ -83,13 +86,15 @@ def _out_of_cpu(limits: Limits) -> tuple[Status, None, str]:
     return "timeout", None, f"CPU time: more than {limits.cpu_seconds} s"
 
 
-def out_of_time(limits: Limits) -> str:
-    """Say that the wall clock ran out."""
+def out_of_time(limits: Limits, deadline: Deadline | None = None) -> str:
+    """Say that the wall clock ran out: the plugin's limit, or the caller's own deadline."""
+    if deadline is not None:
+        return f"wall clock: more than the {deadline.seconds:g} s that the caller gave it"
     return f"wall clock: more than {limits.wall_seconds:g} s"
 
 
 def _judge(
-    response: Response, limits: Limits
+    response: Response, limits: Limits, deadline: Deadline | None
 ) -> tuple[Status, Any | None, dict[str, str] | None, str]:
     """Return status, result, error and detail."""
     most = limits.output_bytes
@@ -118,7 +123,7 @@ def _judge(
         case protocol.OUTPUT_LIMIT:
             return "resource_limit", None, None, f"stdout and stderr: more than {most} bytes"
         case protocol.WALL_LIMIT:
-            return "timeout", None, None, out_of_time(limits)
+            return "timeout", None, None, out_of_time(limits, deadline)
         case protocol.CPU_LIMIT:
             status, _, detail = _out_of_cpu(limits)
             return status, None, None, detail
@@ -129,7 +134,7 @@ def _judge(
 
 def of_response(response: Response, context: Context) -> Execution:
     """Return what came of a call whose response was read."""
-    status, result, error, detail = _judge(response, context.limits)
+    status, result, error, detail = _judge(response, context.limits, context.deadline)
     # without a cgroup to ask, a worker that has not been reaped has used nothing that is known
     measured = response.from_cgroup or response.memory_peak_bytes > 0
     return Execution(
@@ -150,6 +155,7 @@ def of_response(response: Response, context: Context) -> Execution:
         ),
         sandbox=context.sandbox,
         detail=detail,
+        deadline=context.deadline if response.ending == protocol.WALL_LIMIT else None,
     )
 
 
@@ -157,6 +163,19 @@ def without_response(status: Status, detail: str, context: Context) -> Execution
     """Return what came of a call that brought nothing back."""
     usage = Usage(context.wall_seconds, waited_seconds=context.waited_seconds)
     return Execution(status, None, None, "", "", usage, context.sandbox, detail)
+
+
+def too_late(deadline: Deadline, context: Context, why: str = "") -> Execution:
+    """Return what came of a call whose caller's deadline passed before it began.
+
+    Args:
+        deadline: the caller's.
+        context: of a call that has used nothing.
+        why: what stood in its way until then, if it is known.
+    """
+    detail = f"the {deadline.seconds:g} s that the caller gave the call passed before it began"
+    execution = without_response("unavailable", f"{detail}; {why}" if why else detail, context)
+    return replace(execution, deadline=deadline)
 
 
 def of_failure(
@@ -171,7 +190,9 @@ def of_failure(
         death: finds out how its container ended.
     """
     if isinstance(error, DeadlinePassed):
-        return without_response("timeout", out_of_time(context.limits), context)
+        detail = out_of_time(context.limits, context.deadline)
+        execution = without_response("timeout", detail, context)
+        return replace(execution, deadline=context.deadline)
     if isinstance(error, ProtocolViolation):
         return without_response("protocol_error", str(error), context)
     if stopped:

@@ -133,7 +133,7 @@ class CellContainer:
         request: Request,
         control: Control | None = None,
         ask: Callable[[], None] = lambda: None,
-        clear: Callable[[], None] = lambda: None,
+        clear: Callable[[], float | None] = lambda: None,
     ) -> Response:
         """Send one call and wait for its response; safe to use from several threads.
 
@@ -142,7 +142,8 @@ class CellContainer:
             control: ends this call, and no other one in the container.
             ask: begins what `clear` waits for; called when all that can be sent before is at hand.
             clear: returns when the call may begin, or raises if it must not, which is raised.
-                Until then a cell has all but the arguments.
+                Until then a cell has all but the arguments. It may say how many seconds the call
+                then has, where that is less than the request says.
 
         Raises:
             CallStopped: it was told to end before it was sent.
@@ -164,12 +165,12 @@ class CellContainer:
             ask()
             if held:
                 self._stream.send(frame)
-            clear()
+            seconds = clear() or request.wall_seconds
             with (control or Control()).attached(lambda: self._stream.stop(pending)):
                 begun = True
                 go = frames.encode_go(number, request.arguments)
                 self._stream.send(go if held else frame + go)
-                deadline = time.monotonic() + request.wall_seconds + GRACE_SECONDS
+                deadline = time.monotonic() + seconds + GRACE_SECONDS
                 if not self._stream.wait(pending, deadline):
                     self.surprise = self.surprise or "a call was not answered in time"
                     pending.late = True

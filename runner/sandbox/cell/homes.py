@@ -34,6 +34,14 @@ class Renewal:
     queue_seconds: float = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class CellState:
+    """How the cells of one sandbox stand, for metrics: containers, and calls running in them."""
+
+    containers: int
+    running: int
+
+
 Start = Callable[[], CellContainer]
 Bury = Callable[[CellContainer], None]
 
@@ -50,6 +58,8 @@ class Home:
         self._current: CellContainer | None = None
         self._next: CellContainer | None = None
         self._starting = False
+        self._failures = 0
+        self._error: SandboxUnavailable | None = None
         self._running: dict[CellContainer, int] = {}
         self._closed = False
         self.used = time.monotonic()
@@ -60,23 +70,36 @@ class Home:
         with self._changed:
             return self._starting or any(self._running.values())
 
-    def take(self, deadline: float, control: Control | None = None) -> CellContainer:
+    def state(self) -> CellState:
+        """Return how it stands: its containers, those that only end their calls included."""
+        with self._changed:
+            containers = {*self._running, *filter(None, (self._current, self._next))}
+            return CellState(len(containers), sum(self._running.values()))
+
+    def take(
+        self, deadline: float, control: Control | None = None, *, brief: bool = False
+    ) -> CellContainer:
         """Return a container with a cell for one call; `give_back` it.
 
         Args:
             deadline: until when to wait for a free cell, on the monotonic clock.
             control: of the call that waits.
+            brief: wait no longer for a start either; the container that is then started is for
+                the calls to come. Otherwise a start that the call began is waited for.
 
         Raises:
             CallStopped: the call was told to end.
             SandboxUnavailable: there is none in time, or none can be started.
         """
         control = control or Control()
+        seen = self._failures
         while True:
             with control.waiting(self._changed), self._changed:
                 self.used = time.monotonic()
                 if self._closed:
                     raise unavailable("cells-closed", "the sandbox takes no more calls")
+                if brief and self._failures > seen and self._error is not None:
+                    raise self._error
                 self._retire(look=True)
                 if self._current is None and self._next is not None:
                     self._current, self._next = self._next, None
@@ -92,6 +115,9 @@ class Home:
                     continue
                 if self._starting:
                     self._wait(deadline)
+                    continue
+                if brief:
+                    self._begin_aside("cells-start")
                     continue
                 self._starting = True
             self._begin()
@@ -109,11 +135,18 @@ class Home:
     def _begin(self) -> None:
         """Start a container; the lock is not held, `_starting` is."""
         container: CellContainer | None = None
+        failure: SandboxUnavailable | None = None
         try:
             container = self._start()
+        except SandboxUnavailable as error:
+            failure = error
+            raise
         finally:
             with self._changed:
                 self._starting = False
+                if failure is not None:
+                    self._failures += 1
+                    self._error = failure
                 if container is not None and self._closed:
                     self._bury(container)
                 elif container is not None:
@@ -126,14 +159,18 @@ class Home:
         except SandboxUnavailable:
             return  # the call that needs it tries again, and hears why
 
+    def _begin_aside(self, name: str) -> None:
+        """Start a container in a thread of its own; the lock is held."""
+        threading.Thread(target=self._begin_quietly, name=name, daemon=True).start()
+        self._starting = True
+
     def _renew_early(self, container: CellContainer) -> None:
         spent = max(
             container.calls / self._renewal.calls,
             (time.monotonic() - container.born) / self._renewal.seconds,
         )
         if spent >= EARLY and not self._starting and self._next is None:
-            self._starting = True
-            threading.Thread(target=self._begin_quietly, name="cells-renewal", daemon=True).start()
+            self._begin_aside("cells-renewal")
 
     def _retire(self, *, look: bool) -> None:
         """Take the current container out of use if its time has come; the lock is held.

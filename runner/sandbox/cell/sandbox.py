@@ -12,12 +12,13 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from runner.sandbox import drivers, frames, options, verdict
-from runner.sandbox.cell import bpf, probe
+from runner.sandbox import drivers, options, verdict
+from runner.sandbox.cell import bpf, endings, probe
 from runner.sandbox.cell.container import CellContainer
-from runner.sandbox.cell.homes import Home, Renewal
+from runner.sandbox.cell.homes import CellState, Home, Renewal
 from runner.sandbox.cell.options import CellHardening
 from runner.sandbox.control import CallStopped
+from runner.sandbox.deadline import TooLate
 from runner.sandbox.driver import CellDriver
 from runner.sandbox.errors import ContainerGone, NoResponse, SandboxUnavailable, unavailable
 from runner.sandbox.execution import DriverName, Execution, Job
@@ -150,6 +151,13 @@ class CellSandbox:
             return error
         return None
 
+    def state(self) -> CellState:
+        """Return how many containers there are, and how many calls run in them, for metrics."""
+        with self._lock:
+            homes = list(self._homes.values())
+        states = [home.state() for home in homes]
+        return CellState(sum(s.containers for s in states), sum(s.running for s in states))
+
     def _compile_filter(self) -> bytes:
         """Return the cells' filter for the image's machine, from the container level's profile."""
         profile = json.loads(options.seccomp_profile())
@@ -249,7 +257,7 @@ class CellSandbox:
         """Run one job in a cell of its own; never raises for what a plugin or the engine does.
 
         A cell has all but the arguments when `job.clear` is called, and no line of the plugin has
-        run; what that raises is raised.
+        run; what that raises is raised. It does not begin after the job's deadline.
 
         Raises:
             ValueError: the job does not fit the protocol (an empty wheel, a name too long), or is
@@ -262,38 +270,61 @@ class CellSandbox:
         try:
             if self.refusal is not None:
                 raise self.refusal
-            home = self._home(job)
-            container = home.take(began + self.renewal.queue_seconds, job.control)
+            container, home = self._take(job, began + self.renewal.queue_seconds)
+        except TooLate:
+            return _too_late(job, told, time.monotonic() - began)
         except CallStopped:
             context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             return verdict.without_response("stopped", verdict.NOT_BEGUN, context)
         except SandboxUnavailable as error:
             context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             parts = (error.problem.what, error.problem.value, error.problem.advice)
-            return verdict.without_response("unavailable", ": ".join(filter(None, parts)), context)
+            detail = ": ".join(filter(None, parts))
+            if job.deadline is not None and job.deadline.passed:
+                return verdict.too_late(job.deadline, context, detail)
+            return verdict.without_response("unavailable", detail, context)
         waited = time.monotonic() - began
         try:
             return self._call(container, job, told, waited)
         finally:
             home.give_back(container)
 
+    def _take(self, job: Job, end: float) -> tuple[CellContainer, Home]:
+        """Return a container with a free cell; wait for one no longer than the job's deadline."""
+        if job.deadline is None:
+            home = self._home(job)
+            return home.take(end, job.control), home
+        job.deadline.left()
+        home = self._home(job)
+        return home.take(min(end, job.deadline.at), job.control, brief=True), home
+
     def _call(
         self, container: CellContainer, job: Job, told: dict[str, Any], waited: float
     ) -> Execution:
-        request = job.request()
+        try:
+            request = job.request()
+        except TooLate:
+            return _too_late(job, told, waited)
+        granted = job.limits.wall_seconds
         began: float | None = None
 
-        def clear() -> None:
-            nonlocal began
+        def clear() -> float:
+            nonlocal began, request
             job.clear()
+            request = job.still(request)
             began = time.monotonic()
+            return request.wall_seconds
 
         def context() -> verdict.Context:
             seconds = 0.0 if began is None else time.monotonic() - began
-            return verdict.Context(job.limits, seconds, told, waited)
+            # what leaves the call less time than its plugin was granted
+            deadline = job.deadline if request.wall_seconds < granted else None
+            return verdict.Context(job.limits, seconds, told, waited, deadline)
 
         try:
             response = container.call(request, job.control, job.ask, clear)
+        except TooLate:
+            return _too_late(job, told, waited)
         except CallStopped:
             unbegun = verdict.Context(job.limits, 0.0, told, waited)
             return verdict.without_response("stopped", verdict.NOT_BEGUN, unbegun)
@@ -305,10 +336,10 @@ class CellSandbox:
                 death=lambda: self.driver.ended(container.id, DEATH_SECONDS),
             )
         if response.ending == cell_protocol.STOPPED and job.control.stopped:
-            return _stopped(response, context())
+            return endings.stopped(response, context())
         if response.ending not in _EXPECTED_ENDINGS:
             container.surprise = container.surprise or f"a call ended with {response.ending}"
-        return _told_apart(verdict.of_response(_attributed(response), context()))
+        return endings.told_apart(verdict.of_response(endings.attributed(response), context()))
 
     def _tidy(self) -> None:
         """Let go of containers that nobody uses."""
@@ -347,31 +378,7 @@ def _not_ready(error: Exception) -> SandboxUnavailable:
     return unavailable("cells-start", "the container for cells did not become ready", value=error)
 
 
-def _stopped(response: frames.Response, context: verdict.Context) -> Execution:
-    """Return what came of a call that was told to end: what it wrote and used until then."""
-    died = dataclasses.replace(response, ending=protocol.DIED)
-    execution = verdict.of_response(died, context)
-    return dataclasses.replace(execution, status="stopped", error=None, detail=verdict.STOPPED)
-
-
-def _attributed(response: frames.Response) -> frames.Response:
-    """Return the response with what the whole container counts set to what this call may answer
-    for: other calls share the cgroup.
-    """
-    if response.ending == cell_protocol.MEMORY_LIMIT:
-        return dataclasses.replace(
-            response, ending=protocol.DIED, exit_code=-9, killed_for_memory=1, denied_processes=0
-        )
-    killed = response.killed_for_memory if response.ending == protocol.DIED else 0
-    return dataclasses.replace(response, killed_for_memory=killed, denied_processes=0)
-
-
-def _told_apart(execution: Execution) -> Execution:
-    """Say `resource_limit` where a cell's address space ran out, which Python tells as an
-    exception; the word for it is the plugin's, and makes its own case no better.
-    """
-    if execution.status == "plugin_error" and (execution.error or {}).get("type") == "MemoryError":
-        limit = execution.sandbox["limits"]["memory_bytes"]
-        detail = f"memory: more than {limit} bytes of address space; {execution.detail}"
-        return dataclasses.replace(execution, status="resource_limit", detail=detail)
-    return execution
+def _too_late(job: Job, told: dict[str, Any], waited: float) -> Execution:
+    if job.deadline is None:
+        raise RuntimeError("a call that is too late has a deadline")
+    return verdict.too_late(job.deadline, verdict.Context(job.limits, 0.0, told, waited))
