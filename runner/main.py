@@ -266,9 +266,10 @@ def open_service(
             Gauges(
                 pool=sandboxes.pool_of(sandbox),
                 policy=lambda: live.standing,
-                audit_entries=lambda: audit.reader.size,
+                audit=audit,
                 layout_expires=lambda: _layout_of(runner.gate).expires,
                 running=lambda: quotas.running,
+                cells=sandboxes.cells_of(sandbox),
                 distribution=followed.figures if followed else None,
                 revocations=revocations.figures if revocations else None,
             )

@@ -10,6 +10,7 @@ import itertools
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,10 +18,12 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from runner.audit import Audit
 from runner.live_policy import Standing
 from runner.revocations.follower import Figures as RevocationFigures
+from runner.sandbox.cell.homes import CellState
 from runner.sandbox.pool import PoolState
-from trust.errors import Problem
+from trust.errors import Problem, SealgateError
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -42,18 +45,17 @@ class Gauges(Collector):
 
     pool: Callable[[], PoolState | None]
     policy: Callable[[], Standing | None]
-    audit_entries: Callable[[], int]
+    audit: Audit
     layout_expires: Callable[[], datetime]
     running: Callable[[], int]
+    cells: Callable[[], CellState] | None = None
     distribution: Callable[[], DistributionFigures] | None = None
     revocations: Callable[[], RevocationFigures] | None = None
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Return the gauges as they are now."""
         yield GaugeMetricFamily("sealgate_calls_running", "Calls under way.", value=self.running())
-        yield GaugeMetricFamily(
-            "sealgate_audit_entries", "Entries of the audit log.", value=self.audit_entries()
-        )
+        yield from _audited(self.audit)
         yield GaugeMetricFamily(
             "sealgate_layout_expires_timestamp_seconds",
             "When the layout ends; nothing is admitted after that.",
@@ -71,6 +73,16 @@ class Gauges(Collector):
             for name in ("ready", "starting", "busy", "waiting"):
                 states.add_metric([name], getattr(pool, name))
             yield states
+        if self.cells is not None:
+            cells = self.cells()
+            yield GaugeMetricFamily(
+                "sealgate_cell_containers",
+                "Containers that hold cells.",
+                value=cells.containers,
+            )
+            yield GaugeMetricFamily(
+                "sealgate_cell_calls_running", "Calls that have a cell.", value=cells.running
+            )
         policy = self.policy()
         if policy is not None:
             yield GaugeMetricFamily(
@@ -107,6 +119,26 @@ class Gauges(Collector):
             "1 where the repository's layout and trusted root are in force, 0 where refused.",
             value=int(figures.trust_in_force),
         )
+
+
+def _audited(audit: Audit) -> Iterable[GaugeMetricFamily]:
+    with suppress(SealgateError):  # a log that cannot be read has no size; the rest is still shown
+        yield GaugeMetricFamily(
+            "sealgate_audit_entries", "Entries of the audit log.", value=audit.reader.size
+        )
+    yield GaugeMetricFamily(
+        "sealgate_audit_owed", "Records that wait for the log to work again.", value=audit.owed
+    )
+    yield GaugeMetricFamily(
+        "sealgate_audit_files_behind",
+        "1 where entrypoint.log cannot be written now; it is made up for later.",
+        value=int(audit.behind),
+    )
+    yield GaugeMetricFamily(
+        "sealgate_audit_copies_lost",
+        "Lines of records that could not be copied to stdout, since the start.",
+        value=audit.lost_copies,
+    )
 
 
 def _revoked(figures: RevocationFigures) -> Iterable[GaugeMetricFamily]:

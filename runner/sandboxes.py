@@ -11,6 +11,7 @@ from runner.policy import Policy
 from runner.readiness import cells_check
 from runner.sandbox import Sandbox, image
 from runner.sandbox.cell import CellSandbox, Levels
+from runner.sandbox.cell.homes import CellState
 from runner.sandbox.engine import Engine
 from runner.sandbox.errors import SandboxUnavailable
 from runner.sandbox.execution import DriverName
@@ -90,3 +91,8 @@ def pool_of(sandbox: Executes) -> Callable[[], PoolState | None]:
     """Return what tells how the pool of warm containers stands, for metrics."""
     container = sandbox.container if isinstance(sandbox, Levels) else sandbox
     return container.pool_state if isinstance(container, Sandbox) else lambda: None
+
+
+def cells_of(sandbox: Executes) -> Callable[[], CellState] | None:
+    """Return what tells how the cells stand, for metrics; None where there are none."""
+    return sandbox.cell.state if isinstance(sandbox, Levels) else None
