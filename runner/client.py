@@ -6,130 +6,41 @@ receipt with the audit log's pinned key. It raises only where there is no answer
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import requests
 from urllib3.exceptions import HTTPError
 
-from runner.receipts import Proved, verify_reply_receipt
+from runner.client_replies import (
+    REQUEST_ID,
+    Answer,
+    CallFailed,
+    NoReply,
+    Reply,
+    no_reply,
+)
 from runner.sse import MAX_EVENT_BYTES, Event, EventReader, NotEvents
 from trust import strictjson
-from trust.errors import Problem, SealgateError, problem
-from trust.outcomes import Failed, Passed
+from trust.errors import problem
+
+__all__ = ["CallFailed", "NoReply", "Reply", "RunnerClient", "Wrote", "read_token"]
 
 MAX_REPLY_BYTES = 64 << 20
 DEFAULT_SECONDS = 150.0
 """Longer than the longest wall clock limit that a plugin may declare."""
+MARGIN_SECONDS = 15.0
+"""How much later than a call's own deadline its answer may come: the record of how it ended has to
+be durable first."""
 EVENT_STREAM = "text/event-stream"
 SILENCE_SECONDS = 30.0
 """How long an event stream may be silent; a runner says something every five seconds."""
 RECONNECTS = 5
 RECONNECT_SECONDS = 0.2
-_MEMBERS = frozenset(
-    ("request_id", "status", "result", "error", "stdout", "stderr", "usage", "sandbox",
-     "evidence", "receipt")
-)  # fmt: skip
-
 _NOT_TAKEN_ON = ("refused", "invalid_arguments", "unavailable")
-_REQUEST_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-class NoReply(SealgateError):
-    """There is no answer, or it is not one of a runner."""
-
-
-class CallFailed(SealgateError):
-    """The call ended with another status than ok; `reply` has everything."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.problems)
-        self.reply = reply
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a runner answered; `raw` is the JSON object itself. See `runner.calls`."""
-
-    status: str
-    request_id: str
-    raw: Mapping[str, Any] = field(repr=False)
-    retry_after: int | None = None
-
-    @property
-    def result(self) -> Any:
-        """The plugin's result.
-
-        Raises:
-            CallFailed: the status is not ok.
-        """
-        if self.status != "ok":
-            raise CallFailed(self)
-        return self.raw["result"]
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """Why the status is not ok."""
-        error = self.raw["error"] or {}
-        found = tuple(Problem.from_dict(item) for item in error.get("problems", ()))
-        return found or (problem("call.ended", f"the call ended with status {self.status}"),)
-
-    def verify_receipt(self, vkey: str) -> Passed[Proved] | Failed:
-        """Verify that this very reply is in the audit log whose verifier key is `vkey`."""
-        return verify_reply_receipt(self.raw, vkey)
-
-
-def _no_reply(url: str, what: str, value: object) -> NoReply:
-    return NoReply(
-        problem(
-            "runner.no-reply",
-            what,
-            value=value,
-            expected="the answer of a Sealgate runner",
-            advice="check the address, and that the runner is up (`sealgate up`)",
-            where=url,
-        )
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """A JSON object that came over HTTP."""
-
-    url: str
-    code: int
-    headers: Mapping[str, str]
-    data: Mapping[str, Any]
-
-    @property
-    def accepted(self) -> bool:
-        """Whether the call is under way."""
-        found = str(self.data.get("request_id"))
-        return self.code == 202 and _REQUEST_ID.fullmatch(found) is not None
-
-    @property
-    def replayed(self) -> bool:
-        """Whether this was answered before."""
-        return self.headers.get("Idempotency-Replayed") == "true"
-
-    def reply(self) -> Reply:
-        """Return it as a reply, or raise `NoReply`."""
-        if set(self.data) != _MEMBERS:
-            what = "the answer is not a runner's"
-            if self.code == 404:
-                what = "no reply is kept there"
-            raise _no_reply(self.url, what, f"HTTP {self.code}")
-        retry = self.headers.get("Retry-After", "")
-        return Reply(
-            str(self.data["status"]),
-            str(self.data["request_id"]),
-            self.data,
-            int(retry) if retry.isdecimal() else None,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +57,9 @@ def _wrote(url: str, event: Event) -> Wrote:
         data = strictjson.loads(event.data.encode(), max_bytes=MAX_EVENT_BYTES)
         text, left_out = data["text"], data["left_out"]
     except (strictjson.InvalidJSON, KeyError, TypeError) as error:
-        raise _no_reply(url, "the answer is not a runner's", event.name) from error
+        raise no_reply(url, "the answer is not a runner's", event.name) from error
     if not isinstance(text, str) or not isinstance(left_out, int):
-        raise _no_reply(url, "the answer is not a runner's", event.name)
+        raise no_reply(url, "the answer is not a runner's", event.name)
     return Wrote(event.name, text, left_out)
 
 
@@ -157,11 +68,17 @@ def _headers(idempotency_key: str | None) -> dict[str, str]:
 
 
 def _body(
-    plugin: str, method: str, arguments: Mapping[str, Any] | None, version: str | None
+    plugin: str,
+    method: str,
+    arguments: Mapping[str, Any] | None,
+    version: str | None,
+    timeout_seconds: float | None,
 ) -> bytes:
     body: dict[str, Any] = {"plugin": plugin, "method": method, "arguments": arguments or {}}
     if version is not None:
         body["version"] = version
+    if timeout_seconds is not None:
+        body["timeout_seconds"] = timeout_seconds
     return strictjson.dumps(body)
 
 
@@ -190,6 +107,7 @@ class RunnerClient:
         version: str | None = None,
         *,
         idempotency_key: str | None = None,
+        timeout_seconds: float | None = None,
     ) -> Reply:
         """Call one method.
 
@@ -199,12 +117,17 @@ class RunnerClient:
             arguments: valid against the method's schema.
             version: a version; None for the highest that is allowed.
             idempotency_key: the same for each repetition of one call that must not run twice.
+            timeout_seconds: how long the runner may take for the call, the wait for a container
+                included; None: as long as the plugin's limits say, which it never extends.
 
         Raises:
             NoReply: no answer, or not a runner's.
         """
-        answer = self._post(_body(plugin, method, arguments, version), _headers(idempotency_key))
-        return answer.reply()
+        body = _body(plugin, method, arguments, version, timeout_seconds)
+        seconds = self._seconds
+        if timeout_seconds is not None:
+            seconds = max(seconds, timeout_seconds + MARGIN_SECONDS)
+        return self._post(body, _headers(idempotency_key), seconds).reply()
 
     def submit(
         self,
@@ -214,6 +137,7 @@ class RunnerClient:
         version: str | None = None,
         *,
         idempotency_key: str | None = None,
+        timeout_seconds: float | None = None,
     ) -> str:
         """Ask for a call without waiting for it; takes what `invoke` takes.
 
@@ -225,7 +149,8 @@ class RunnerClient:
             NoReply: no answer, or not a runner's.
         """
         headers = _headers(idempotency_key) | {"Prefer": "respond-async"}
-        answer = self._post(_body(plugin, method, arguments, version), headers)
+        body = _body(plugin, method, arguments, version, timeout_seconds)
+        answer = self._post(body, headers, self._seconds)
         if answer.accepted:
             return str(answer.data["request_id"])
         reply = answer.reply()
@@ -265,7 +190,7 @@ class RunnerClient:
                 broken = str(error)
             attempts += 1
             time.sleep(RECONNECT_SECONDS * attempts)
-        raise _no_reply(url, "the runner's event stream broke off", broken)
+        raise no_reply(url, "the runner's event stream broke off", broken)
 
     def _events(self, url: str, position: str) -> Iterator[Event]:
         """Yield the events of one connection; for a runner that has no place now, none."""
@@ -282,13 +207,13 @@ class RunnerClient:
                 what = "no output is kept there" if response.status_code == 404 else (
                     "the answer is not a runner's"
                 )  # fmt: skip
-                raise _no_reply(url, what, f"HTTP {response.status_code}")
+                raise no_reply(url, what, f"HTTP {response.status_code}")
             reader = EventReader()
             try:
                 while data := response.raw.read1(1 << 16):
                     yield from reader.feed(data)
             except NotEvents as error:
-                raise _no_reply(url, "the answer is not a runner's", error) from error
+                raise no_reply(url, "the answer is not a runner's", error) from error
             except HTTPError as error:
                 raise requests.ConnectionError(error) from error
 
@@ -323,30 +248,37 @@ class RunnerClient:
         pause = 0.01
         while (reply := self.result(request_id)) is None:
             if time.monotonic() > deadline:
-                raise _no_reply(self._url, "the call does not end", request_id)
+                raise no_reply(self._url, "the call does not end", request_id)
             time.sleep(pause)
             pause = min(1.0, pause * 1.5)
         return reply
 
     def _address(self, request_id: str) -> str:
-        if not _REQUEST_ID.fullmatch(request_id):
-            raise _no_reply(self._url, "this is not a request id", request_id)
+        if not REQUEST_ID.fullmatch(request_id):
+            raise no_reply(self._url, "this is not a request id", request_id)
         return f"{self._url}/{request_id}"
 
-    def _post(self, body: bytes, headers: Mapping[str, str]) -> _Answer:
-        return self._ask("POST", self._url, body, {"Content-Type": "application/json", **headers})
+    def _post(self, body: bytes, headers: Mapping[str, str], seconds: float) -> Answer:
+        headers = {"Content-Type": "application/json", **headers}
+        return self._ask("POST", self._url, body, headers, seconds)
 
     def _ask(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> _Answer:
-        deadline = time.monotonic() + self._seconds
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        seconds: float | None = None,
+    ) -> Answer:
+        seconds = self._seconds if seconds is None else seconds
+        deadline = time.monotonic() + seconds
         try:
             with self._session.request(
                 method,
                 url,
                 data=body,
                 headers=headers,
-                timeout=(10.0, self._seconds),
+                timeout=(10.0, seconds),
                 allow_redirects=False,
                 stream=True,
             ) as response:
@@ -354,18 +286,18 @@ class RunnerClient:
                 for chunk in response.iter_content(1 << 16):
                     data += chunk
                     if len(data) > MAX_REPLY_BYTES or time.monotonic() > deadline:
-                        raise _no_reply(url, "the answer is too large or slow", len(data))
+                        raise no_reply(url, "the answer is too large or slow", len(data))
                 headers = response.headers
                 status = response.status_code
         except requests.RequestException as error:
-            raise _no_reply(url, "the runner does not answer", error) from error
+            raise no_reply(url, "the runner does not answer", error) from error
         try:
             found = strictjson.loads(bytes(data), max_bytes=MAX_REPLY_BYTES, max_depth=256)
         except strictjson.InvalidJSON as error:
-            raise _no_reply(url, "the answer is not JSON", f"HTTP {status}") from error
+            raise no_reply(url, "the answer is not JSON", f"HTTP {status}") from error
         if not isinstance(found, dict):
-            raise _no_reply(url, "the answer is not a runner's", f"HTTP {status}")
-        return _Answer(url, status, headers, found)
+            raise no_reply(url, "the answer is not a runner's", f"HTTP {status}")
+        return Answer(url, status, headers, found)
 
     def close(self) -> None:
         """Let go of the connections."""

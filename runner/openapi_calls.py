@@ -12,7 +12,9 @@ def invocations() -> dict[str, Any]:
         "summary": "Call one method of a plugin",
         "description": "The reply has the same shape always. 200 means that the plugin was "
         "executed, and `status` how that ended; 4xx means that it was not executed; 503 means "
-        "that it could not be decided, executed or recorded.",
+        "that it could not be decided, executed or recorded. A call that its caller's own "
+        "`timeout_seconds` ended has the problem call.deadline: timeout where it ran, unavailable "
+        "where it had not begun.",
         "parameters": [
             header(
                 "Idempotency-Key",

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 TOKEN_VARIABLE = "SEALGATE_TOKEN"
 CANCEL_SECONDS = 10.0
 """How long a cancelled call may take to end."""
+TIMEOUT = click.FloatRange(0.001, 3600)
+"""What a runner takes as `timeout_seconds`."""
 EXIT_CODES = {
     "ok": 0,
     "refused": 10,
@@ -70,6 +72,7 @@ def _pair(text: str) -> tuple[str, Any]:
 @click.option("--json", "text", help="All arguments as a JSON object; - reads standard input.")
 @click.option("--caller", default="demo", show_default=True, help="Whose token to use.")
 @click.option("--runner", "address", help="The runner's base URL (default: this deployment's).")
+@click.option("--timeout", type=TIMEOUT, help="Seconds that the call may take, waiting included.")
 @click.option("--reply", "whole", is_flag=True, help="Print the whole reply and not the result.")
 @click.option("--follow", is_flag=True, help="Show what the plugin writes as it comes.")
 @click.option("-v", "--verbose", is_flag=True, help="Also print evidence, usage and receipt.")
@@ -82,6 +85,7 @@ def command(
     text: str | None,
     caller: str,
     address: str | None,
+    timeout: float | None,
     whole: bool,
     follow: bool,
     verbose: bool,
@@ -101,7 +105,8 @@ def command(
     deployment = Deployment.load(home)
     token = os.environ.get(TOKEN_VARIABLE) or read_token(deployment.caller_token(caller))
     with RunnerClient(address or deployment.addresses.runner, token) as client:
-        reply = _reply(client, (name, method, arguments, version or None), follow=follow)
+        call = (name, method, arguments, version or None)
+        reply = _reply(client, call, timeout, follow=follow)
     verified = _verified(deployment, reply) if verbose else True
     if whole:
         click.echo(json_text(reply.raw))
@@ -118,15 +123,21 @@ def command(
     sys.exit(EXIT_CODES.get(reply.status, 1) if verified else 1)
 
 
-def _reply(client: RunnerClient, call: tuple[str, str, Any, str | None], *, follow: bool) -> Reply:
+def _reply(
+    client: RunnerClient,
+    call: tuple[str, str, Any, str | None],
+    timeout: float | None,
+    *,
+    follow: bool,
+) -> Reply:
     """Make the call and return its reply; Ctrl-C cancels it."""
     from runner.client import CallFailed
 
     key = str(uuid.uuid4())
     try:
         if not follow:
-            return client.invoke(*call, idempotency_key=key)
-        request_id = client.submit(*call, idempotency_key=key)
+            return client.invoke(*call, idempotency_key=key, timeout_seconds=timeout)
+        request_id = client.submit(*call, idempotency_key=key, timeout_seconds=timeout)
         for wrote in client.follow(request_id):
             missing = f" ({wrote.left_out} bytes before this are missing)" if wrote.left_out else ""
             click.echo(

@@ -19,7 +19,7 @@ VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(), st.text(max_size=3), st.just("x" * 100),
     st.just("x" * 101), st.just({}), st.just({"a": 1}), st.just([]), st.just("1.0"),
 )  # fmt: skip
-NAMES = st.sampled_from(["plugin", "method", "arguments", "version", "other"])
+NAMES = st.sampled_from(["plugin", "method", "arguments", "version", "timeout_seconds", "other"])
 
 
 @given(st.one_of(VALUES, st.dictionaries(NAMES, VALUES)))
@@ -28,6 +28,8 @@ NAMES = st.sampled_from(["plugin", "method", "arguments", "version", "other"])
 @example(GOOD | {"version": ""})
 @example(GOOD | {"version": None})
 @example(GOOD | {"plugin": True})
+@example(GOOD | {"timeout_seconds": 0.5})
+@example(GOOD | {"timeout_seconds": True})
 def test_what_is_taken_is_what_the_schema_says(data: Any) -> None:
     taken = isinstance(parse_request(strictjson.dumps(data)), Passed)
     assert taken == SCHEMA.is_valid(data)

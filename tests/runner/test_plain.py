@@ -92,6 +92,7 @@ def test_what_it_is_certain_of_is_valid(schema: Any, value: Any) -> None:
     ("schema", "value"),
     [
         (REQUEST_SCHEMA, {"plugin": "a", "version": "1", "method": "run", "arguments": {"b": []}}),
+        (REQUEST_SCHEMA, {"plugin": "a", "method": "run", "arguments": {}, "timeout_seconds": 0.5}),
         ({"type": "array", "items": {"type": "object"}}, [{}, {"a": 1}]),
         ({"type": "object", "properties": {"a": {"type": "number", "minimum": 0}}}, {"a": 0.5}),
         ({"type": "string", "minLength": 1, "description": "some text"}, "\U0001f600"),
