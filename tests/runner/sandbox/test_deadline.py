@@ -14,9 +14,12 @@ from typing import Any
 import pytest
 
 from runner.sandbox import Execution, Job, PoolSettings, Sandbox
-from runner.sandbox.cell import CellSandbox
+from runner.sandbox.cell import CellSandbox, Renewal
+from runner.sandbox.cell.container import CellContainer
+from runner.sandbox.cell.homes import Home
 from runner.sandbox.cell.options import CellHardening
 from runner.sandbox.deadline import Deadline
+from runner.sandbox.errors import SandboxUnavailable, unavailable
 from runner.sandbox.execution import Level
 from tests.support.sandbox import job
 from trust.wheel import Limits
@@ -186,9 +189,19 @@ def test_a_start_of_a_cells_container_is_not_waited_for_longer(
         assert len(cells.driver.containers()) == 1
 
 
+def test_a_start_that_fails_meanwhile_is_heard_of() -> None:
+    def start() -> CellContainer:
+        raise unavailable("start", "no container today")
+
+    home = Home(start, lambda _: None, Renewal())
+    began = time.monotonic()
+    with pytest.raises(SandboxUnavailable, match="no container today"):
+        home.take(began + 20.0, brief=True)
+    assert time.monotonic() - began < SOON
+
+
 def test_a_job_without_one_has_its_plugins_time() -> None:
     made = job(ANSWERS, wall_seconds=7.5)
     request = made.request()
     assert request.wall_seconds == 7.5
     assert made.still(request) is request
-    assert Limits().wall_seconds == 10.0
