@@ -164,7 +164,7 @@ def test_a_call_ends_with_its_callers_patience(sleeper: Calls) -> None:
 def test_no_call_waits_longer_than_its_caller(sleeper: Calls) -> None:
     site = sleeper.site
     with ThreadPoolExecutor(1) as other:
-        running = other.submit(sleeper.call, arguments={"seconds": 3})
+        running = other.submit(sleeper.call, arguments={"seconds": 2})
         end = time.monotonic() + 10
         while len(site.records()) < 3:  # the other one's decision: it has the place
             assert time.monotonic() < end
@@ -184,7 +184,7 @@ def test_no_call_waits_longer_than_its_caller(sleeper: Calls) -> None:
     assert problem["expected"]
     assert problem["advice"]
     assert (reply["stdout"], reply["usage"]["wall_seconds"]) == ("", 0)
-    assert reply["usage"]["waited_seconds"] >= 0.3
+    assert 0 < reply["usage"]["waited_seconds"] < SOON
     mine = [r for r in site.records() if r["request_id"] == reply["request_id"]]
     assert [(r["type"], r["status"]) for r in mine][1:] == [("outcome", "unavailable")]
     assert mine[0]["decision"] == "admitted"

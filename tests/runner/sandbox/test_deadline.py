@@ -104,9 +104,9 @@ def test_it_ends_a_call_that_runs(place: Sandbox | CellSandbox) -> None:
     made = dataclasses.replace(job(SLEEPS), limits=Limits())
     warm(place, made)
     began = time.monotonic()
-    execution = call(place, made, 0.5)
+    execution = call(place, made, 1.0)
     assert execution.status == "timeout", execution
-    assert execution.detail == "wall clock: more than the 0.5 s that the caller gave it"
+    assert execution.detail == "wall clock: more than the 1 s that the caller gave it"
     assert execution.deadline is not None
     assert execution.stdout == "begun\n", "what it had written is handed over"
     assert 0 < execution.usage.wall_seconds < SOON
@@ -187,6 +187,22 @@ def test_a_start_of_a_cells_container_is_not_waited_for_longer(
         assert execution.usage.waited_seconds < SOON
         assert cells.execute(made).status == "ok"
         assert len(cells.driver.containers()) == 1
+
+
+def test_a_start_that_takes_long_is_left_to_itself() -> None:
+    over = threading.Event()
+
+    def start() -> CellContainer:
+        assert over.wait(20)
+        raise unavailable("start", "too late for that one")
+
+    home = Home(start, lambda _: None, Renewal())
+    try:
+        with pytest.raises(SandboxUnavailable, match="busy"):
+            home.take(time.monotonic() + 0.05, brief=True)
+        assert home.busy, "it goes on"
+    finally:
+        over.set()
 
 
 def test_a_start_that_fails_meanwhile_is_heard_of() -> None:
