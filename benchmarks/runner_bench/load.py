@@ -18,6 +18,8 @@ from collections.abc import Callable
 from typing import Any
 
 LARGEST = 1 << 20
+IDLE_SECONDS = 20.0
+"""After so long a connection is made anew: a server lets go of one that nobody uses."""
 
 
 class Connection:
@@ -34,8 +36,14 @@ class Connection:
             f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
         )
         self._request = head.encode() + data
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=60)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._port = port
+        self._socket = self._connect()
+
+    def _connect(self) -> socket.socket:
+        made = socket.create_connection(("127.0.0.1", self._port), timeout=60)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._used = time.monotonic()
+        return made
 
     def _more(self) -> bytes:
         data = self._socket.recv(1 << 16)
@@ -45,6 +53,9 @@ class Connection:
 
     def exchange(self) -> tuple[int, bytes]:
         """Send the request; return the answer's status code and body."""
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self._socket.close()
+            self._socket = self._connect()
         self._socket.sendall(self._request)
         answer = self._more()
         while b"\r\n\r\n" not in answer:
@@ -56,6 +67,7 @@ class Connection:
             raise ConnectionError(f"an answer of {length} bytes")
         while len(body) < length:
             body += self._more()
+        self._used = time.monotonic()
         return int(lines[0].split(b" ")[1]), body
 
 

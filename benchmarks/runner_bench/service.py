@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.runner_bench import job
-from benchmarks.runner_bench.load import Connection
+from benchmarks.runner_bench.load import IDLE_SECONDS, Connection
 from benchmarks.runner_bench.variant import NotAvailable, TurnedAway, Variant
 from runner.sandbox import Job, Sandbox
 from runner.sandbox.cell import CellSandbox
@@ -69,6 +69,7 @@ class Client(threading.local):
     def __init__(self, port: int, token: str) -> None:
         self.port, self.token = port, token
         self._connections: dict[str, Connection] = {}
+        self._used = 0.0
         self._library = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
@@ -95,6 +96,9 @@ class Client(threading.local):
 
     def invoke_by_library(self) -> dict[str, Any]:
         """As `invoke`, by Python's `http.client`."""
+        if time.monotonic() - self._used > IDLE_SECONDS:
+            self._library.close()  # and opened again by the request
+        self._used = time.monotonic()
         self._library.request("POST", INVOCATIONS, request_body(), self._headers)
         reply: dict[str, Any] = json.loads(self._library.getresponse().read())
         return reply
