@@ -88,8 +88,8 @@ def main() -> None:
     """Measure, write the files, print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=30, help="calls of each variant")
-    parser.add_argument("--rounds", type=int, default=3, help="saturated windows of each variant")
-    parser.add_argument("--seconds", type=float, default=6.0, help="length of such a window")
+    parser.add_argument("--rounds", type=int, default=5, help="saturated windows of each variant")
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of such a window")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="only these variants")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks/results/runner.json")
     options = parser.parse_args()

@@ -87,8 +87,16 @@ def _cut(text: str | None) -> str | None:
 
 
 def _problems(problems: Iterable[Problem], *, values: bool) -> list[dict[str, str]]:
+    """Return problems as a record has them; where no values may stand, no places may either: a
+    place in arguments is made of the names of their members, which are the caller's words too.
+    """
     return [
-        {"code": p.code, "what": p.what, "value": p.value if values else "", "where": p.where}
+        {
+            "code": p.code,
+            "what": p.what,
+            "value": p.value if values else "",
+            "where": p.where if values else "",
+        }
         for p in list(problems)[:MAX_PROBLEMS]
     ]
 

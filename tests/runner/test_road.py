@@ -12,6 +12,8 @@ import pytest
 
 from runner import records
 from runner.receipts import verify_reply_receipt
+from runner.records import Call, Origin
+from runner.schemas import CompiledSchema
 from runner.setup import make_caller_token
 from tests.runner.kit import (
     NAME,
@@ -79,6 +81,22 @@ def test_arguments_stand_in_a_record_only_where_the_policy_says_so(site: Site) -
     with site.runner() as calls:
         calls.call(arguments={"name": "shown-value"})
     assert site.records()[-1]["arguments"] == {"name": "shown-value"}
+
+
+def test_nor_do_the_names_of_their_members(site: Site) -> None:
+    """A problem's place is made of them."""
+    schema = {"type": "object", "additionalProperties": {"type": "integer"}}
+    found = CompiledSchema(schema).check({"secret-name": "x"}, code="x", subject="the arguments")
+    assert found[0].where == "/secret-name"
+    call, origin = Call("id"), Origin("a", "b", "c", "d")
+    now = datetime.now(UTC)
+    for recorded in (False, True):
+        call.arguments_recorded = recorded
+        for record in (
+            records.refused(origin, call, now, "invalid_arguments", found),
+            records.outcome(origin, call, now, "plugin_error", decision_index=0, problems=found),
+        ):
+            assert ("secret-name" in json.dumps(record)) is recorded
 
 
 def test_large_arguments_are_recorded_by_digest_only(site: Site) -> None:
