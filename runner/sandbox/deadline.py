@@ -9,6 +9,10 @@ from dataclasses import dataclass
 class TooLate(Exception):
     """The caller's deadline passed before the call began; nothing of it was executed."""
 
+    def __init__(self, deadline: Deadline) -> None:
+        super().__init__(f"{deadline.seconds:g} s")
+        self.deadline = deadline
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
@@ -40,5 +44,5 @@ class Deadline:
         """
         left = self.at - time.monotonic()
         if left <= 0:
-            raise TooLate
+            raise TooLate(self)
         return left

@@ -137,8 +137,9 @@ class Sandbox:
         began = time.monotonic()
         try:
             container = self._take(hardening, job)
-        except TooLate:
-            return self._too_late(job, told, began)
+        except TooLate as late:
+            context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
+            return verdict.too_late(late.deadline, context)
         except CallStopped:
             context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             return verdict.without_response("stopped", verdict.NOT_BEGUN, context)
@@ -157,8 +158,9 @@ class Sandbox:
                 job.clear()
                 job.control.check()
                 return self._call(container, job.still(request), job, told, waited)
-        except TooLate:
-            return self._too_late(job, told, began)
+        except TooLate as late:
+            context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
+            return verdict.too_late(late.deadline, context)
         except CallStopped:
             context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             return verdict.without_response("stopped", verdict.NOT_BEGUN, context)
@@ -178,12 +180,6 @@ class Sandbox:
             return self._pool.take(hardening, control=job.control)
         seconds = min(self._queue_seconds, job.deadline.left())
         return self._pool.take(hardening, seconds, job.control)
-
-    def _too_late(self, job: Job, told: dict[str, Any], began: float) -> Execution:
-        if job.deadline is None:
-            raise RuntimeError("a call that is too late has a deadline")
-        context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
-        return verdict.too_late(job.deadline, context)
 
     def _call(
         self,

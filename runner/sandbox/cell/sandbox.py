@@ -271,8 +271,9 @@ class CellSandbox:
             if self.refusal is not None:
                 raise self.refusal
             container, home = self._take(job, began + self.renewal.queue_seconds)
-        except TooLate:
-            return _too_late(job, told, time.monotonic() - began)
+        except TooLate as late:
+            context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
+            return verdict.too_late(late.deadline, context)
         except CallStopped:
             context = verdict.Context(job.limits, 0.0, told, time.monotonic() - began)
             return verdict.without_response("stopped", verdict.NOT_BEGUN, context)
@@ -286,6 +287,9 @@ class CellSandbox:
         waited = time.monotonic() - began
         try:
             return self._call(container, job, told, waited)
+        except TooLate as late:
+            context = verdict.Context(job.limits, 0.0, told, waited)
+            return verdict.too_late(late.deadline, context)
         finally:
             home.give_back(container)
 
@@ -301,10 +305,7 @@ class CellSandbox:
     def _call(
         self, container: CellContainer, job: Job, told: dict[str, Any], waited: float
     ) -> Execution:
-        try:
-            request = job.request()
-        except TooLate:
-            return _too_late(job, told, waited)
+        request = job.request()
         granted = job.limits.wall_seconds
         began: float | None = None
 
@@ -323,8 +324,6 @@ class CellSandbox:
 
         try:
             response = container.call(request, job.control, job.ask, clear)
-        except TooLate:
-            return _too_late(job, told, waited)
         except CallStopped:
             unbegun = verdict.Context(job.limits, 0.0, told, waited)
             return verdict.without_response("stopped", verdict.NOT_BEGUN, unbegun)
@@ -376,9 +375,3 @@ class CellSandbox:
 
 def _not_ready(error: Exception) -> SandboxUnavailable:
     return unavailable("cells-start", "the container for cells did not become ready", value=error)
-
-
-def _too_late(job: Job, told: dict[str, Any], waited: float) -> Execution:
-    if job.deadline is None:
-        raise RuntimeError("a call that is too late has a deadline")
-    return verdict.too_late(job.deadline, verdict.Context(job.limits, 0.0, told, waited))
